@@ -1,0 +1,216 @@
+"""The typed configuration: one class per section, each key with its meaning, default and bounds.
+
+This file is the only place where configuration keys are defined. `config/config.yaml`,
+`config/schema.json` and the key table of `config/README.md` are generated from it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
+
+
+class Section(BaseModel):
+    """Strict and frozen: unknown keys and quiet conversions ("yes" for true) are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+class StudySection(Section):
+    """The study: its name is the folder of its results."""
+
+    name: Name = "demo"
+    """results go to results/<name>/"""
+    title: str = "A study whose truth is known"
+    """headline of the report"""
+    cohorts: str = "config/cohorts.tsv"
+    """the cohort sheet, relative to the folder in which snakemake runs"""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
+    """every random number of the study derives from it"""
+    min_samples_per_arm: Count = 3
+    """a bulk or single-cell cohort with fewer patients in an arm is refused"""
+
+
+class FetchSection(Section):
+    """How raw files get to results/<study>/raw/."""
+
+    local_files: Literal["copy", "link"] = "copy"
+    """copy local files, or link to them (for very large ones; they must then stay where they are)"""
+
+
+class BulkQuality(Section):
+    """Which bulk samples are kept. MAD: median absolute deviation, scaled to a normal sd."""
+
+    library_size_mads: Annotated[float, Field(gt=0)] = 4.0
+    """remove samples whose log library size is this many MADs from the median"""
+    detected_genes_mads: Annotated[float, Field(gt=0)] = 4.0
+    """remove samples whose number of detected genes is this many MADs below the median"""
+    outlier_mads: Annotated[float, Field(gt=0)] = 5.0
+    """remove samples whose robust PCA distance is this many MADs above the median"""
+    min_count: Count = 10
+    """a gene is kept when it has this many counts ..."""
+    min_samples: Share = 0.1
+    """... in at least this share of the samples"""
+    remove_sex_mismatch: bool = False
+    """remove (instead of only reporting) samples whose sex genes contradict their annotated sex"""
+
+
+class SingleCellQuality(Section):
+    """Which cells are kept. All MAD thresholds are taken within each sample."""
+
+    counts_mads: Annotated[float, Field(gt=0)] = 5.0
+    """remove cells whose log total counts are this many MADs from the median"""
+    genes_mads: Annotated[float, Field(gt=0)] = 5.0
+    """remove cells whose log number of genes is this many MADs from the median"""
+    mitochondrial_mads: Annotated[float, Field(gt=0)] = 5.0
+    """remove cells whose mitochondrial share is this many MADs above the median ..."""
+    max_mitochondrial_share: Share = 0.2
+    """... or above this share in any case"""
+    min_genes: Count = 100
+    """remove cells with fewer genes in any case (capped at a tenth of the genes measured)"""
+    doublet_mads: Annotated[float, Field(gt=0)] = 5.0
+    """remove cells whose doublet score is this many MADs above the median"""
+    min_cells_per_gene: Count = 10
+    """remove genes seen in fewer cells"""
+
+
+class QualitySection(Section):
+    """Quality control."""
+
+    bulk: BulkQuality = BulkQuality()
+    """bulk samples"""
+    single_cell: SingleCellQuality = SingleCellQuality()
+    """cells of single-cell and perturbation cohorts"""
+
+
+class NormalisationSection(Section):
+    """Normalisation (scanpy semantics)."""
+
+    target_sum: Annotated[float, Field(gt=0)] = 10_000.0
+    """counts per cell after library-size normalisation, before log1p"""
+    highly_variable_genes: Count = 2_000
+    """how many highly variable genes are marked"""
+    stream_above_cells: Annotated[int, Field(ge=0)] = 50_000
+    """above this many cells X is not written: counts and a factor per cell are, and memory stays flat"""
+
+
+class PathwaysSection(Section):
+    """The pathway mask."""
+
+    gene_sets: Annotated[list[str], Field(min_length=1)] = ["hallmark", "reactome"]
+    """shipped collections (hallmark, reactome) or paths of GMT files"""
+    min_genes: Count = 10
+    """smallest pathway, counted in measured genes"""
+    max_genes: Count = 500
+    """largest pathway, counted in measured genes"""
+    min_coverage: Share = 0.3
+    """a pathway is dropped when less than this share of its genes is measured"""
+
+
+class SimulatedBulk(Section):
+    """Size of a simulated bulk cohort."""
+
+    n_case: Count = 30
+    """patients with the disease"""
+    n_control: Count = 30
+    """patients without it"""
+    n_outliers: Annotated[int, Field(ge=0)] = 2
+    """samples planted as outliers (failed libraries, swapped tissue)"""
+
+
+class SimulatedCells(Section):
+    """Size of a simulated single-cell case-control cohort."""
+
+    n_case: Count = 6
+    """donors with the disease"""
+    n_control: Count = 6
+    """donors without it"""
+    cells_per_donor: Count = 250
+    """cells per donor (on average)"""
+    doublet_share: Share = 0.05
+    """share of barcodes that hold two cells"""
+
+
+class SimulatedPerturbation(Section):
+    """Size of a simulated Perturb-seq cohort."""
+
+    cell_lines: Count = 4
+    """cell lines"""
+    n_perturbations: Count = 24
+    """perturbed genes, the same in every line"""
+    cells_per_perturbation: Count = 15
+    """cells per perturbation and line; controls get ten times as many"""
+
+
+class SimulatedSummaryStatistics(Section):
+    """Size of simulated GWAS and eQTL summary statistics."""
+
+    n_gwas: Count = 240_000
+    """people in the GWAS"""
+    n_eqtl: Count = 32_000
+    """people in the eQTL study"""
+    n_loci: Count = 120
+    """loci: neighbouring genes that share variants"""
+    snps_per_locus: Count = 30
+    """variants per locus"""
+
+
+class SimulationSection(Section):
+    """The planted-truth study; used by cohorts whose source is 'simulated'."""
+
+    n_genes: Annotated[int, Field(ge=200, le=20_000)] = 2_000
+    """genes (real symbols; those in Hallmark and Reactome first)"""
+    n_causal_genes: Count = 40
+    """genes that cause the disease"""
+    n_causal_pathways: Count = 4
+    """pathways from which the causal genes come"""
+    effect: Annotated[float, Field(ge=0)] = 1.0
+    """size of all planted disease effects; 0 gives the null study used for calibration"""
+    bulk: SimulatedBulk = SimulatedBulk()
+    """bulk cohorts"""
+    single_cell: SimulatedCells = SimulatedCells()
+    """single-cell cohorts"""
+    perturbation: SimulatedPerturbation = SimulatedPerturbation()
+    """perturbation cohorts"""
+    summary_statistics: SimulatedSummaryStatistics = SimulatedSummaryStatistics()
+    """GWAS + eQTL"""
+    cohorts: dict[str, dict[str, int | float]] = {}
+    """sizes of single cohorts, by name, where they differ from the above: {rare: {n_case: 8}}"""
+
+
+class ReportSection(Section):
+    """The report."""
+
+    pseudonyms: bool = False
+    """show S001, S002 … instead of sample names"""
+    max_megabytes: Annotated[float, Field(gt=0)] = 10.0
+    """the page is refused when it grows beyond this"""
+
+
+class ContainersSection(Section):
+    """Images used by `--sdm apptainer`: a .sif path or a docker:// address with digest."""
+
+    fetch: str = "containers/fetch.sif"
+    """downloads"""
+    analysis: str = "containers/analysis.sif"
+    """everything but training"""
+    torch: str = "containers/torch.sif"
+    """training (GPU)"""
+
+
+class Config(Section):
+    """The whole configuration of a study."""
+
+    study: StudySection = StudySection()
+    fetch: FetchSection = FetchSection()
+    quality: QualitySection = QualitySection()
+    normalisation: NormalisationSection = NormalisationSection()
+    pathways: PathwaysSection = PathwaysSection()
+    simulation: SimulationSection = SimulationSection()
+    report: ReportSection = ReportSection()
+    containers: ContainersSection = ContainersSection()
