@@ -1,0 +1,128 @@
+"""Everything that is checked before the first job starts: configuration, sheet, sizes and designs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from consilience.foundation.errors import ConsilienceError, Problem
+from consilience.sources.fetch import FETCHED_SOURCES
+from consilience.study.cohorts import Cohort
+from consilience.study.config import check_config, key_lines
+from consilience.study.sections import Config, Section, SimulationSection
+from consilience.study.sheet import check_sheet
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study that passed all checks."""
+
+    config: Config
+    cohorts: tuple[Cohort, ...]
+
+    def named(self, *kinds: str, source: str | None = None) -> list[str]:
+        """Names of the cohorts of some kinds (all when none is given), in sheet order."""
+        return [
+            cohort.name
+            for cohort in self.cohorts
+            if (not kinds or cohort.kind in kinds) and source in {None, cohort.source}
+        ]
+
+    def __getitem__(self, name: str) -> Cohort:
+        return next(cohort for cohort in self.cohorts if cohort.name == name)
+
+
+def preflight(
+    values: Mapping[str, Any],
+    *,
+    config_files: Sequence[str | Path] = (),
+    folder: Path | None = None,
+    designs: bool = True,
+) -> Study:
+    """Check a study; raise one error that lists every problem of configuration, sheet and designs.
+
+    Parameters
+    ----------
+    values
+        The merged configuration.
+    config_files
+        The files it came from, for line numbers in messages.
+    folder
+        What relative paths are relative to (default: the current folder).
+    designs
+        Also look into phenotype tables that are already here (off inside a running job, where it was done).
+    """
+    folder = folder or Path()
+    config, problems = check_config(values, lines=key_lines(config_files))
+    if config is None:
+        raise ConsilienceError.from_problems(problems)
+    cohorts, problems = check_sheet(folder / config.study.cohorts, folder=folder)
+    sheet = str(folder / config.study.cohorts)
+    problems += _size_problems(config.simulation, cohorts)
+    problems += [_unfetchable(cohort, sheet) for cohort in cohorts if cohort.source not in FETCHED_SOURCES]
+    if designs and not problems:
+        for cohort in cohorts:
+            problems += design_problems_of(cohort, config, folder)
+    if problems:
+        raise ConsilienceError.from_problems(problems)
+    return Study(config, tuple(cohorts))
+
+
+def _size_problems(settings: SimulationSection, cohorts: Sequence[Cohort]) -> list[Problem]:
+    """Sizes given for single simulated cohorts must fit the kind of cohort they name."""
+    from pydantic import ValidationError
+
+    kinds = {cohort.name: cohort.kind for cohort in cohorts if cohort.source == "simulated"}
+    problems = []
+    for name, sizes in settings.cohorts.items():
+        where = f"simulation.cohorts.{name}"
+        if name not in kinds:
+            known = ", ".join(kinds) or "none"
+            problems.append(Problem("no simulated cohort has this name", where, name, allowed=known))
+            continue
+        section: Section = getattr(settings, kinds[name])
+        try:
+            type(section).model_validate({**section.model_dump(), **sizes})
+        except ValidationError as error:
+            allowed = f"keys {', '.join(type(section).model_fields)}"
+            problems += [
+                Problem(str(detail["msg"]), f"{where}.{detail['loc'][0]}", str(detail["input"]), allowed)
+                for detail in error.errors()
+            ]
+    return problems
+
+
+def _unfetchable(cohort: Cohort, sheet: str) -> Problem:
+    return Problem(
+        f"cohort {cohort.name}: this version does not download from source {cohort.source!r} yet",
+        sheet,
+        cohort.location,
+        allowed=", ".join(FETCHED_SOURCES),
+        mend="download the files and give their folder with source 'local'",
+    )
+
+
+def design_problems_of(cohort: Cohort, config: Config, folder: Path) -> list[Problem]:
+    """Check levels, samples per arm and aliasing on the phenotypes that can be known before any job."""
+    from consilience.study.design import design_problems
+
+    columns = _phenotypes(cohort, config, folder)
+    if columns is None:
+        return []
+    return design_problems(
+        cohort=cohort, columns=columns, min_samples_per_arm=config.study.min_samples_per_arm
+    )
+
+
+def _phenotypes(cohort: Cohort, config: Config, folder: Path) -> Mapping[str, Sequence[str]] | None:
+    if cohort.kind == "summary_statistics":
+        return None
+    if cohort.source == "simulated":
+        from consilience.simulate.cohort import planned_phenotypes
+
+        return planned_phenotypes(cohort=cohort, settings=config.simulation)
+    from consilience.sources.phenotypes import peek_phenotypes
+
+    return peek_phenotypes(folder / cohort.location)
