@@ -33,7 +33,11 @@ def job(*, log_path: str | Path | None, threads: int = 1) -> Iterator[logging.Lo
         Path(log_path).parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(log_path, mode="w", encoding="utf-8"))
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers, force=True
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        handlers=handlers,
+        force=True,
     )
     logging.captureWarnings(capture=True)
     started = time.monotonic()
@@ -63,7 +67,9 @@ def _trace(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
-def progress(items: Iterable[Item], *, label: str, total: int | None = None, every: float = 5.0) -> Iterator[Item]:
+def progress(
+    items: Iterable[Item], *, label: str, total: int | None = None, every: float = 5.0
+) -> Iterator[Item]:
     """Yield the items, logging count, rate and time left at most once in `every` seconds."""
     if total is None and isinstance(items, Sequence):
         total = len(items)

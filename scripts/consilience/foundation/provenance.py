@@ -34,10 +34,14 @@ def package_versions(names: Iterable[str]) -> dict[str, str]:
 
 def source_revision(root: Path) -> str:
     """Version of the workflow and, in a git checkout, its commit (marked when files are changed)."""
+
     def git(*arguments: str) -> str:
         done = subprocess.run(  # noqa: S603 - fixed program, fixed arguments
             ["git", "-C", str(root), *arguments],  # noqa: S607
-            capture_output=True, text=True, check=False, timeout=20,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
         )
         return done.stdout.strip() if done.returncode == 0 else ""
 

@@ -80,14 +80,14 @@ def _fetch_served(served: Path, raw: Path) -> list[dict[str, str | int]]:
 
 def _fetch_local(location: Path, raw: Path, *, link: bool) -> list[dict[str, str | int]]:
     files = []
-    for source, name in progress(list(_local_files(location)), label="files"):
+    for source, name in progress(list(local_files(location)), label="files"):
         target = raw / name
         digest = _bring(source, target, link=link)
         files.append({"name": name, "bytes": target.stat().st_size, "sha256": digest, "url": ""})
     return files
 
 
-def _local_files(location: Path) -> Iterator[tuple[Path, str]]:
+def local_files(location: Path) -> Iterator[tuple[Path, str]]:
     """The files of a local cohort with their names in the raw folder; a table's samples sheet comes along."""
     if location.is_dir():
         found = sorted(path for path in location.rglob("*") if path.is_file() and not _hidden(path, location))
@@ -99,7 +99,9 @@ def _local_files(location: Path) -> Iterator[tuple[Path, str]]:
         beside = sorted(location.parent.glob(f"{stem}.samples.tsv*"))
         yield from ((path, path.name) for path in [location, *beside])
     else:
-        raise DataError("no such file or folder", where=str(location), mend="mend 'location' in the cohort sheet")
+        raise DataError(
+            "no such file or folder", where=str(location), mend="mend 'location' in the cohort sheet"
+        )
 
 
 def _hidden(path: Path, root: Path) -> bool:

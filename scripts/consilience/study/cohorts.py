@@ -39,12 +39,16 @@ class Cohort:
 
     def to_params(self) -> dict[str, Any]:
         """Plain strings and lists, safe for Snakemake's params and for JSON."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+        }
 
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> Cohort:
         """Inverse of `to_params`."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in params.items()})
+        return cls(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in params.items()}
+        )
 
     def arm(self, level: str) -> str:
         """'case', 'control' or '' for a level of the condition (or perturbation) column."""

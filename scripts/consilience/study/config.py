@@ -16,7 +16,7 @@ Lines = dict[tuple[str, ...], str]
 
 def read_config(path: str | Path) -> Config:
     """Read and check one configuration file; raise one `ConfigError` listing every problem."""
-    return validate_config(_load_yaml(Path(path)), lines=key_lines([path]))
+    return validate_config(load_yaml(Path(path)), lines=key_lines([path]))
 
 
 def validate_config(values: Mapping[str, Any], *, lines: Lines | None = None) -> Config:
@@ -27,7 +27,9 @@ def validate_config(values: Mapping[str, Any], *, lines: Lines | None = None) ->
     return config
 
 
-def check_config(values: Mapping[str, Any], *, lines: Lines | None = None) -> tuple[Config | None, list[Problem]]:
+def check_config(
+    values: Mapping[str, Any], *, lines: Lines | None = None
+) -> tuple[Config | None, list[Problem]]:
     """The typed configuration, or None and every problem."""
     from pydantic import ValidationError
 
@@ -56,7 +58,8 @@ def _collect_lines(node: Any, prefix: tuple[str, ...], path: str, lines: Lines) 
         _collect_lines(value, here, path, lines)
 
 
-def _load_yaml(path: Path) -> dict[str, Any]:
+def load_yaml(path: Path) -> dict[str, Any]:
+    """The values of a YAML file; unreadable text and keys that appear twice are a `ConfigError`."""
     import yaml
 
     try:
@@ -76,7 +79,9 @@ def _load_yaml(path: Path) -> dict[str, Any]:
             f"not valid YAML ({reason})", where=f"{path}{line}", mend="check indentation, colons and quotes"
         ) from None
     if not isinstance(values or {}, dict):
-        raise ConfigError("the file must hold 'section:' blocks", where=str(path), value=type(values).__name__)
+        raise ConfigError(
+            "the file must hold 'section:' blocks", where=str(path), value=type(values).__name__
+        )
     return values or {}
 
 
@@ -89,7 +94,9 @@ def _refuse_duplicates(node: Any, path: Path) -> None:
         line = key.start_mark.line + 1
         if key.value in seen:
             first = seen[key.value]
-            raise ConfigError(f"the key appears twice (first in line {first})", where=f"{path}:{line}", value=key.value)
+            raise ConfigError(
+                f"the key appears twice (first in line {first})", where=f"{path}:{line}", value=key.value
+            )
         seen[str(key.value)] = line
         _refuse_duplicates(value, path)
 

@@ -58,7 +58,9 @@ def _needs_quotes(text: str) -> bool:
 
 
 def _readme() -> str:
-    columns = "\n".join(f"| `{name}` | {meaning.replace('|', '&#124;')} |" for name, meaning in sheet_columns_table())
+    columns = "\n".join(
+        f"| `{name}` | {meaning.replace('|', '&#124;')} |" for name, meaning in sheet_columns_table()
+    )
     keys = "\n".join(_key_rows(Config, ""))
     return f"""\
 # Configuration

@@ -145,7 +145,9 @@ def _parse(sheet: str, text: str) -> tuple[list[_Row], list[Problem]]:
         row = _Row(sheet, number, dict(zip(header, cells, strict=True)))
         for column, cell in row.cells.items():
             if not cell.isprintable():
-                row.refuse(column, "control or invisible characters", mend="type the cell again as plain text")
+                row.refuse(
+                    column, "control or invisible characters", mend="type the cell again as plain text"
+                )
             elif cell != cell.strip():
                 row.refuse(column, "blanks at the start or end of the cell", mend="remove them")
         rows.append(row)
@@ -162,7 +164,9 @@ def _header_problems(where: str, header: Sequence[str]) -> list[Problem]:
             problems.append(Problem("the column appears twice", f"{where}:{column}", column))
     missing = [column for column in REQUIRED_COLUMNS if column not in header]
     if missing:
-        problems.append(Problem(f"missing column(s) {', '.join(missing)}", where, mend="add them to the first line"))
+        problems.append(
+            Problem(f"missing column(s) {', '.join(missing)}", where, mend="add them to the first line")
+        )
     return problems
 
 
@@ -199,7 +203,9 @@ def _check_location(row: _Row, folder: Path) -> None:
         if not location or "\0" in location:
             row.refuse("location", "a local cohort needs the path of its file or folder")
         elif not _exists(folder / location):
-            row.refuse("location", f"no such file or folder (seen from {folder.resolve()})", mend="mend the path")
+            row.refuse(
+                "location", f"no such file or folder (seen from {folder.resolve()})", mend="mend the path"
+            )
     else:
         pattern, allowed = _LOCATION_PATTERNS[source]
         if not re.fullmatch(pattern, location):
@@ -226,7 +232,9 @@ def _check_design_columns(row: _Row) -> None:
         needed, unused = [], ["perturbation"]
     for column in needed:
         if not row.cells.get(column):
-            row.refuse(column, f"empty, but a {kind} cohort with role {role!r} needs it", allowed=COLUMNS[column])
+            row.refuse(
+                column, f"empty, but a {kind} cohort with role {role!r} needs it", allowed=COLUMNS[column]
+            )
     for column in unused:
         if row.cells.get(column):
             row.refuse(column, f"has no meaning for kind {kind!r}", mend="leave it empty")

@@ -1,0 +1,43 @@
+"""
+Raw files of every cohort.
+
+REQUIRES  the cohort sheet; for simulated cohorts served/<cohort>/, for local ones their files
+MAKES     raw/<cohort>/…               the files as they were served
+          raw/<cohort>/provenance.json where each came from, its size and digest (written last)
+"""
+
+from consilience.sources.fetch import local_files
+
+
+def offered(wildcards):
+    """What a fetch depends on: the simulated server's manifest, or the user's own files."""
+    cohort = STUDY[wildcards.cohort]
+    if cohort.source == "simulated":
+        return f"{RESULTS}/served/{cohort.name}/manifest.json"
+    return [str(path) for path, _ in local_files(Path(cohort.location))]
+
+
+rule fetch:
+    input:
+        offered,
+    output:
+        provenance=f"{RESULTS}/raw/{{cohort}}/provenance.json",
+    log:
+        f"{LOGS}/fetch/{{cohort}}.log",
+    benchmark:
+        f"{BENCHMARKS}/fetch/{{cohort}}.tsv"
+    conda:
+        "../envs/fetch.yaml"
+    container:
+        CONTAINERS.fetch
+    threads: 1
+    resources:
+        mem_mb=more_memory(500),
+        runtime=240,
+    params:
+        cohort=cohort_params,
+        local_files=STUDY.config.fetch.local_files,
+        # not followed: a change elsewhere in the library must not fetch everything again
+        code=code("sources.fetch", follow=False),
+    script:
+        "../scripts/fetch.py"

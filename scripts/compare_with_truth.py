@@ -1,0 +1,16 @@
+"""What was planted beside what was found."""
+
+from pathlib import Path
+
+from consilience.foundation.jobs import job
+
+with job(log_path=snakemake.log[0], threads=snakemake.threads):
+    from consilience.simulate.recovery import compare_with_truth
+
+    compare_with_truth(
+        expression_paths={Path(path).stem: Path(path) for path in snakemake.input.expression},
+        qc_paths={Path(path).name.removesuffix(".qc.json"): Path(path) for path in snakemake.input.qc},
+        truth_dir=Path(snakemake.input.truth).parent,
+        mask_path=Path(snakemake.input.mask),
+        out=Path(snakemake.output.found),
+    )

@@ -1,0 +1,193 @@
+"""Cohorts: what was asked of each one, where it came from, who is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from consilience.report import literature
+from consilience.report.citations import MethodNote
+from consilience.report.elements import Block, Column, Fact, Figures, Notice, Section, SectionMaker, Table, Text
+from consilience.report.figures import Axis, Colour, Figure, boxes
+from consilience.report.results import StudyResults
+from consilience.report.words import KIND_WORDS, count, listed, megabytes
+from consilience.study.cohorts import Cohort
+
+FEW_PATIENTS = 5
+
+OVERVIEW = (
+    Column("cohort", "Cohort", "id"),
+    Column("label", "What it is"),
+    Column("kind", "Kind"),
+    Column("source", "Source"),
+    Column("role", "Role"),
+    Column("case", "Case"),
+    Column("n_case", "Cases", "integer", "kept patients, samples or perturbed cells"),
+    Column("control", "Control"),
+    Column("n_control", "Controls", "integer"),
+    Column("n_in", "Came in", "integer", "samples, cells or variants"),
+    Column("n_kept", "Kept", "integer"),
+    Column("n_genes", "Genes", "integer"),
+    Column("n_donors", "Donors", "integer"),
+    Column("files", "Raw files", "integer"),
+    Column("bytes", "Raw size", "bytes"),
+    Column("fetched", "Fetched"),
+)
+
+
+def build(results: StudyResults) -> Section:
+    """Overview table, patients per arm, notes on small arms."""
+    rows = tuple(_row(results, cohort) for cohort in results.cohorts)
+    notices = tuple(_small_arms(results))
+    blocks: list[Block] = [Text(_sources(results), tone="lead")]
+    arms = _arms_figure(results)
+    if arms:
+        blocks.append(Figures((arms,)))
+    blocks.append(
+        Table(
+            key="cohorts", title="The cohort sheet and what became of it", columns=OVERVIEW, rows=rows, visible=30,
+            caption="Counts are those after quality control. Arms count samples in bulk cohorts, donors in "
+            "single-cell cohorts and cells in perturbation cohorts.",
+        )  # fmt: skip
+    )
+    kinds = [KIND_WORDS[cohort.kind] for cohort in results.cohorts]
+    headline = f"{count(len(kinds), 'cohort')}: " + listed(
+        f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)
+    )
+    return Section(
+        key="cohorts", title="Cohorts", headline=headline + ".", blocks=tuple(blocks), notices=notices,
+        first_screen=(Fact("cohorts", str(len(rows))), *_totals(results)),
+    )  # fmt: skip
+
+
+def _row(results: StudyResults, cohort: Cohort) -> tuple[str | int | None, ...]:
+    raw = results.raw(cohort)
+    start = (cohort.name, cohort.label, KIND_WORDS[cohort.kind], _source_words(cohort, raw.release), cohort.role)
+    end = (len(raw.files), sum(file.bytes for file in raw.files), raw.date[:10])
+    if cohort.kind == "summary_statistics":
+        found = results.summary_quality(cohort)
+        removed = sum(found.removed_by_reason.values())
+        middle = ("", None, "", None, found.n_variants + removed, found.n_variants, found.n_genes, None)
+        return (*start, *middle, *end)
+    quality = results.quality(cohort)
+    case_words = ", ".join(cohort.case) or ("perturbed" if cohort.kind == "perturbation" else "")
+    n_case = quality.arms.get("case", quality.arms.get("perturbed"))
+    return (
+        *start, case_words, n_case, ", ".join(cohort.control), quality.arms.get("control"),
+        quality.n_in, quality.n_kept, quality.n_genes_kept, quality.n_donors, *end,
+    )  # fmt: skip
+
+
+def _source_words(cohort: Cohort, release: str) -> str:
+    words = f"{cohort.source}: {cohort.location}" if cohort.location else cohort.source
+    return f"{words} ({release})" if release and release != cohort.location else words
+
+
+def _sources(results: StudyResults) -> str:
+    raw = [results.raw(cohort) for cohort in results.cohorts]
+    files = sum(len(entry.files) for entry in raw)
+    size = sum(file.bytes for entry in raw for file in entry.files)
+    text = f"{count(files, 'raw file')} ({megabytes(size)}), each with its digest in the provenance section."
+    if results.simulated:
+        text += (
+            " The simulated cohorts were written in the formats that the real sources serve and were read by the "
+            "same parsers; what was planted in them is known."
+        )
+    return text
+
+
+def _totals(results: StudyResults) -> list[Fact]:
+    totals = {"samples": 0, "cells": 0}
+    genes = 0
+    for cohort in results.expression_cohorts:
+        quality = results.quality(cohort)
+        totals["samples" if cohort.kind == "bulk" else "cells"] += quality.n_kept
+        genes = max(genes, quality.n_genes_kept)
+    variants = sum(results.summary_quality(cohort).n_variants for cohort in results.summary_cohorts)
+    values = {"bulk samples": totals["samples"], "cells": totals["cells"], "genes": genes, "variants": variants}
+    return [Fact(label, f"{value:,}") for label, value in values.items() if value]
+
+
+def _arm_counts(results: StudyResults) -> dict[str, tuple[int, int]]:
+    """Cases and controls of every cohort that counts people (not of perturbation screens)."""
+    counts = {}
+    for cohort in results.expression_cohorts:
+        arms = results.quality(cohort).arms
+        if cohort.kind != "perturbation" and arms:
+            counts[cohort.name] = (arms.get("case", 0), arms.get("control", 0))
+    return counts
+
+
+def _arms_figure(results: StudyResults) -> Figure | None:
+    counts = _arm_counts(results)
+    if not counts:
+        return None
+    names = tuple(counts)
+    colours: tuple[tuple[int, str, Colour, float], ...] = ((0, "case", "case", -0.36), (1, "control", "control", 0.0))
+    marks = [
+        boxes(
+            x0=[0] * len(names), x1=[counts[name][arm] for name in names],
+            y0=[place + start for place in range(len(names))],
+            y1=[place + start + 0.34 for place in range(len(names))],
+            name=word, colour=colour, labels=[f"{name}: {counts[name][arm]} {word}" for name in names],
+        )
+        for arm, word, colour, start in colours
+    ]  # fmt: skip
+    sentence = listed(f"{name} {case} cases and {control} controls" for name, (case, control) in counts.items())
+    return Figure(
+        key="arms", title="Who is in each cohort", alt=sentence + ".", marks=tuple(marks), wide=True,
+        x=Axis(label="kept samples (bulk) or donors (single cell)", zero=True, format="integer"),
+        y=Axis(scale="category", categories=names), height=60 + 40 * len(names),
+    )  # fmt: skip
+
+
+def _small_arms(results: StudyResults) -> list[Notice]:
+    notices = []
+    for name, (case, control) in _arm_counts(results).items():
+        for arm, number in (("case", case), ("control", control)):
+            if number < FEW_PATIENTS:
+                notices.append(
+                    Notice(
+                        "note", f"only {count(number, 'patient')} in the {arm} arm; people in so small a group "
+                        "can be recognised: think before sharing this page",
+                        anchor="table-cohorts", subject=name,
+                    )  # fmt: skip
+                )
+    return notices
+
+
+def methods(results: StudyResults) -> Sequence[MethodNote]:
+    """Where the data came from."""
+    sources = {cohort.source for cohort in results.cohorts}
+    notes = [
+        MethodNote(
+            "workflow", "Snakemake",
+            "All steps were run by the Consilience workflow {consilience} with Snakemake {snakemake} [Molder2021].",
+            (literature.SNAKEMAKE,), ("consilience", "snakemake"),
+        )
+    ]  # fmt: skip
+    if "geo" in sources:
+        notes.append(MethodNote("geo", "GEO", "Series were fetched from the Gene Expression Omnibus [Barrett2013].",
+                                (literature.GEO,)))  # fmt: skip
+    if "gdc" in sources:
+        notes.append(MethodNote("gdc", "GDC", "Open-access STAR counts were fetched from the Genomic Data Commons "
+                                "[Grossman2016].", (literature.GDC,)))  # fmt: skip
+    if "simulated" in sources:
+        notes.append(
+            MethodNote(
+                "simulator", "planted-truth simulator",
+                "Simulated cohorts have negative binomial counts with gene-wise dispersion, library-size, donor and "
+                f"batch effects; one planted truth (seed {results.config.study.seed}) drives all of them.",
+            )
+        )  # fmt: skip
+    if results.summary_cohorts:
+        notes.append(
+            MethodNote(
+                "summary_statistics", "summary statistics",
+                "GWAS summary statistics were read in GWAS-SSF form [Hayhurst2022] and cis-eQTLs in the columns "
+                "used by eQTLGen [Vosa2021].", (literature.GWAS_SSF, literature.EQTLGEN),
+            )
+        )  # fmt: skip
+    return notes
+
+
+SECTION = SectionMaker(order=10, key="cohorts", title="Cohorts", build=build, methods=methods)

@@ -1,0 +1,208 @@
+"""Quality: what was removed from each cohort and why, with every threshold drawn where it cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from consilience.report import literature
+from consilience.report.citations import MethodNote
+from consilience.report.elements import (
+    Block, Column, Fact, Facts, Figures, Group, Notice, Notices, Section, SectionMaker, Table, Text,
+)  # fmt: skip
+from consilience.report.results import StudyResults
+from consilience.report.sections._quality_parts import (
+    figures, removed_table, sample_table, threshold_table,
+)  # fmt: skip
+from consilience.report.shapes import ExpressionQuality, SummaryStatisticsQuality
+from consilience.report.words import KIND_WORDS, count, listed, metric, percent, unit_noun
+from consilience.study.cohorts import Cohort
+
+FOLD_ABOVE = 8
+
+
+def build(results: StudyResults) -> Section | None:
+    """One group per cohort; many cohorts come folded."""
+    if not results.cohorts:
+        return None
+    folded = len(results.cohorts) > FOLD_ABOVE
+    groups: list[Block] = []
+    notices: list[Notice] = []
+    for cohort in results.cohorts:
+        own = _messages(results, cohort)
+        notices += own
+        part = _summary_group if cohort.kind == "summary_statistics" else _expression_group
+        groups.append(part(results, cohort, own, folded))
+    return Section(
+        key="quality", title="Quality", headline=_headline(results),
+        blocks=(
+            Text(
+                "A sample or cell is removed when a metric lies further from the median than the stated number of "
+                "MADs (median absolute deviations scaled to a normal standard deviation). Tinted areas of the "
+                "histograms are what was refused.",
+                tone="lead",
+            ),
+            *groups,
+        ),
+        notices=tuple(notices), first_screen=tuple(_first_screen(results)),
+    )  # fmt: skip
+
+
+def _messages(results: StudyResults, cohort: Cohort) -> list[Notice]:
+    summary = cohort.kind == "summary_statistics"
+    found = results.summary_quality(cohort) if summary else results.quality(cohort)
+    return [Notice(message.level, message.text, f"quality-{cohort.name}", cohort.name) for message in found.messages]
+
+
+def _removed(results: StudyResults, *, cells: bool) -> tuple[int, int]:
+    """(removed, came in) over all bulk or all cell cohorts."""
+    found = [
+        results.quality(cohort) for cohort in results.expression_cohorts if (cohort.kind != "bulk") == cells
+    ]
+    return sum(entry.n_in - entry.n_kept for entry in found), sum(entry.n_in for entry in found)
+
+
+def _headline(results: StudyResults) -> str:
+    parts = []
+    for cells, noun in ((False, "sample"), (True, "cell")):
+        removed, total = _removed(results, cells=cells)
+        if total:
+            parts.append(f"{removed:,} of {count(total, noun)} ({percent(removed, total)})")
+    return f"Removed: {listed(parts)}." if parts else "No expression cohorts."
+
+
+def _first_screen(results: StudyResults) -> list[Fact]:
+    facts = []
+    for cells, noun in ((False, "samples removed"), (True, "cells removed")):
+        removed, total = _removed(results, cells=cells)
+        if total:
+            facts.append(Fact(noun, f"{removed:,}", f"of {total:,}"))
+    return facts
+
+
+def _expression_group(results: StudyResults, cohort: Cohort, notices: list[Notice], folded: bool) -> Group:
+    quality = results.quality(cohort)
+    blocks: list[Block] = [_facts(quality, cohort)]
+    if notices:
+        blocks.append(Notices(tuple(notices)))
+    drawn = figures(quality, cohort)
+    if drawn:
+        blocks.append(Figures(drawn))
+    blocks.append(threshold_table(quality, cohort))
+    blocks.append(removed_table(results.removed(cohort), cohort))
+    if quality.samples:
+        blocks.append(sample_table(quality, cohort))
+    return Group(
+        key=f"quality-{cohort.name}", title=cohort.label or cohort.name, subtitle=cohort.name,
+        blocks=tuple(blocks), folded=folded,
+    )  # fmt: skip
+
+
+def _facts(quality: ExpressionQuality, cohort: Cohort) -> Facts:
+    noun = unit_noun(cohort.kind)
+    gone = quality.n_in - quality.n_kept
+    items = [
+        Fact(f"{noun}s kept", f"{quality.n_kept:,}", f"of {quality.n_in:,} ({percent(gone, quality.n_in)} removed)")
+    ]
+    items += [Fact(f"{word}s", f"{number:,}") for word, number in quality.arms.items() if word == "control"]
+    items[1:1] = [
+        Fact("cases" if word == "case" else word, f"{number:,}")
+        for word, number in quality.arms.items()
+        if word != "control"
+    ]
+    if quality.n_donors:
+        items.append(Fact("donors", f"{quality.n_donors:,}"))
+    items.append(Fact("genes kept", f"{quality.n_genes_kept:,}", f"of {quality.n_genes_in:,}"))
+    reasons = sorted(quality.removed_by_reason.items(), key=lambda pair: (-pair[1], pair[0]))
+    worst = [f"{metric(name)} {number:,}" for name, number in reasons if number]
+    if worst:
+        items.append(Fact("main reason", metric(reasons[0][0]), "; ".join(worst[1:4])))
+    return Facts(tuple(items))
+
+
+def _summary_group(results: StudyResults, cohort: Cohort, notices: list[Notice], folded: bool) -> Group:
+    quality = results.summary_quality(cohort)
+    blocks: list[Block] = [_summary_facts(quality)]
+    if notices:
+        blocks.append(Notices(tuple(notices)))
+    blocks.append(
+        Table(
+            key=f"removed_variants.{cohort.name}", title="Variants removed",
+            columns=(Column("reason", "Reason"), Column("n", "Variants", "integer")),
+            rows=tuple((metric(reason), number) for reason, number in quality.removed_by_reason.items()),
+            when_empty="no variant was removed",
+        )  # fmt: skip
+    )
+    return Group(
+        key=f"quality-{cohort.name}", title=cohort.label or cohort.name, subtitle=cohort.name,
+        blocks=tuple(blocks), folded=folded,
+    )  # fmt: skip
+
+
+def _summary_facts(quality: SummaryStatisticsQuality) -> Facts:
+    facts = [
+        Fact("variants", f"{quality.n_variants:,}"),
+        Fact("genes", f"{quality.n_genes:,}"),
+        Fact("loci", f"{quality.n_loci:,}"),
+    ]
+    return Facts((*facts, Fact("genome build", quality.build)) if quality.build else tuple(facts))
+
+
+def methods(results: StudyResults) -> Sequence[MethodNote]:
+    """Filters and normalisation as configured."""
+    kinds = {cohort.kind for cohort in results.expression_cohorts}
+    notes: list[MethodNote] = []
+    if "bulk" in kinds:
+        notes += _bulk_methods(results)
+    if kinds & {"single_cell", "perturbation"}:
+        notes += _cell_methods(results, kinds)
+    if kinds:
+        notes.append(
+            MethodNote("anndata", "anndata", "Matrices are stored with anndata {anndata} [Virshup2024].",
+                       (literature.ANNDATA,), ("anndata",))
+        )  # fmt: skip
+    return notes
+
+
+def _bulk_methods(results: StudyResults) -> list[MethodNote]:
+    bulk = results.config.quality.bulk
+    return [
+        MethodNote(
+            "bulk_quality", "bulk quality control",
+            f"Bulk samples were removed when their log library size was more than {bulk.library_size_mads:g} MADs "
+            f"from the median, their number of detected genes more than {bulk.detected_genes_mads:g} MADs below it, "
+            f"or their robust distance in principal component space more than {bulk.outlier_mads:g} MADs above it; "
+            f"genes with fewer than {bulk.min_count} counts in {100 * bulk.min_samples:g} % of the samples were "
+            "left out.",
+        ),
+        MethodNote(
+            "size_factors", "median-of-ratios size factors",
+            "Bulk counts were divided by median-of-ratios size factors [Anders2010], as in DESeq2 [Love2014], and "
+            "log-transformed.", (literature.SIZE_FACTORS, literature.DESEQ2),
+        ),
+    ]  # fmt: skip
+
+
+def _cell_methods(results: StudyResults, kinds: set[str]) -> list[MethodNote]:
+    cells = results.config.quality.single_cell
+    normal = results.config.normalisation
+    words = listed(KIND_WORDS[kind] for kind in ("single_cell", "perturbation") if kind in kinds)
+    return [
+        MethodNote(
+            "cell_quality", "single-cell quality control",
+            f"In {words} cohorts, cells were removed within each sample when log counts or log detected genes were "
+            f"more than {cells.counts_mads:g} and {cells.genes_mads:g} MADs from the median, or the mitochondrial "
+            f"share more than {cells.mitochondrial_mads:g} MADs above it (or above "
+            f"{100 * cells.max_mitochondrial_share:g} %), following the adaptive thresholds of scater "
+            f"[McCarthy2017]. A doublet score in the manner of Scrublet [Wolock2019] removed cells more than "
+            f"{cells.doublet_mads:g} MADs above the median.", (literature.MAD_FILTERS, literature.SCRUBLET),
+        ),
+        MethodNote(
+            "cell_normalisation", "library-size normalisation",
+            f"Counts per cell were scaled to {normal.target_sum:,.0f} and log1p-transformed with the semantics of "
+            f"scanpy {{scanpy}} [Wolf2018]; {normal.highly_variable_genes:,} highly variable genes were marked.",
+            (literature.SCANPY,), ("scanpy",),
+        ),
+    ]  # fmt: skip
+
+
+SECTION = SectionMaker(order=20, key="quality", title="Quality", build=build, methods=methods)

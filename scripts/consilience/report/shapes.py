@@ -1,0 +1,186 @@
+"""The JSON files that stages leave for the report, as typed shapes; docs/outputs.md describes every key.
+
+Unknown keys are ignored (a newer stage may say more); missing or mistyped ones name the file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from consilience.foundation.errors import DataError, Problem
+from consilience.foundation.files import read_json
+
+_REMAKE = "delete this file and run the same command again; the workflow makes it anew"
+
+
+class Shape(BaseModel):
+    """Frozen, forgiving about additions."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+ShapeType = TypeVar("ShapeType", bound=Shape)
+
+
+class Message(Shape):
+    """What a stage wants people to know."""
+
+    level: Literal["alarm", "note"]
+    text: str
+
+
+class Threshold(Shape):
+    """A bound on a QC metric, and what it removed."""
+
+    metric: str
+    scope: str = "all"
+    low: float | None = None
+    high: float | None = None
+    median: float | None = None
+    mad: float | None = None
+    n_mads: float | None = None
+    n_removed: int = 0
+    explanation: str = ""
+
+
+class Sample(Shape):
+    """One sample: kept or not, why, and its metrics (medians over cells for single-cell data)."""
+
+    sample: str
+    donor: str = ""
+    condition: str = ""
+    arm: str = ""
+    batch: str = ""
+    kept: bool = True
+    reasons: tuple[str, ...] = ()
+    n_cells_in: int | None = None
+    n_cells_kept: int | None = None
+    metrics: dict[str, float | int | str | None] = {}
+
+
+class Distribution(Shape):
+    """A histogram of one metric over all samples or cells that came in."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+
+
+class Point(Shape):
+    """One sample in the embedding."""
+
+    sample: str
+    x: float
+    y: float
+    group: str = ""
+    kept: bool = True
+
+
+class Embedding(Shape):
+    """Samples in two dimensions."""
+
+    kind: str = "pca"
+    explained: tuple[float, ...] = ()
+    points: tuple[Point, ...] = ()
+
+
+class Genes(Shape):
+    """How gene identifiers became current symbols."""
+
+    matched: int
+    total: int
+    renamed: tuple[tuple[str, str], ...] = ()
+    n_renamed: int = 0
+    ambiguous: tuple[Any, ...] = ()
+    n_ambiguous: int | None = None
+    unmatched: tuple[str, ...] = ()
+    n_unmatched: int = 0
+    dates: tuple[Any, ...] = ()
+    duplicates: int = 0
+
+
+class ExpressionQuality(Shape):
+    """expression/<cohort>.qc.json."""
+
+    cohort: str
+    kind: str
+    label: str = ""
+    source: str = ""
+    units: str = "counts"
+    n_in: int
+    n_kept: int
+    n_genes_in: int = 0
+    n_genes_kept: int = 0
+    n_donors: int | None = None
+    arms: dict[str, int] = {}
+    thresholds: tuple[Threshold, ...] = ()
+    removed_by_reason: dict[str, int] = {}
+    samples: tuple[Sample, ...] = ()
+    distributions: dict[str, Distribution] = {}
+    embedding: Embedding | None = None
+    genes: Genes | None = None
+    normalisation: dict[str, Any] = {}
+    messages: tuple[Message, ...] = ()
+    seconds: float | None = None
+
+
+class SummaryStatisticsQuality(Shape):
+    """summary_statistics/<cohort>/qc.json."""
+
+    cohort: str
+    kind: str = "summary_statistics"
+    label: str = ""
+    source: str = ""
+    n_variants: int = 0
+    n_genes: int = 0
+    n_loci: int = 0
+    build: str = ""
+    messages: tuple[Message, ...] = ()
+    removed_by_reason: dict[str, int] = {}
+
+
+class RawFile(Shape):
+    """One raw file as fetched."""
+
+    name: str
+    bytes: int
+    sha256: str
+    url: str = ""
+
+
+class RawProvenance(Shape):
+    """raw/<cohort>/provenance.json."""
+
+    cohort: str = ""
+    source: str = ""
+    location: str = ""
+    date: str = ""
+    release: str = ""
+    files: tuple[RawFile, ...] = ()
+
+
+def read_shape(path: Path, shape: type[ShapeType]) -> ShapeType:
+    """Read a JSON file into its shape; one `DataError` lists everything that is missing or mistyped."""
+    if not path.is_file():
+        raise DataError(
+            "the report needs this file and it is not there",
+            where=str(path), mend="run the same command again; if it stays away, read the log of its rule",
+        )  # fmt: skip
+    try:
+        return shape.model_validate(read_json(path))
+    except ValidationError as error:
+        problems = [
+            Problem(
+                what=detail["msg"],
+                where=f"{path}: {'.'.join(str(part) for part in detail['loc']) or 'top level'}",
+                value=None if detail["type"] == "missing" else str(detail["input"]),
+                mend=_REMAKE,
+            )
+            for detail in error.errors(include_url=False)[:20]
+        ]
+        raise DataError.from_problems(problems) from None

@@ -1,0 +1,104 @@
+"""Fetch: whole files with digests, nothing of an earlier fetch left, errors that name the file."""
+
+import hashlib
+import json
+
+import pytest
+from consilience.foundation.errors import DataError, DownloadError
+from consilience.sources.fetch import fetch_cohort
+from consilience.study.cohorts import Cohort
+
+
+def served(folder, files):
+    folder.mkdir()
+    entries = []
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        entries.append({"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()})
+    (folder / "manifest.json").write_text(json.dumps({"files": entries, "source": "simulated"}))
+    return folder
+
+
+def simulated(name="a"):
+    return Cohort(name=name, kind="bulk", source="simulated", location="geo")
+
+
+def local(location):
+    return Cohort(name="a", kind="bulk", source="local", location=str(location))
+
+
+def test_served_files_arrive_with_their_digests(tmp_path):
+    files = {"x.gz": b"1" * 1000, "deep/y.tsv": b"2"}
+    fetch_cohort(
+        cohort=simulated(),
+        served_dir=served(tmp_path / "s", files),
+        raw_dir=tmp_path / "raw",
+        folder=tmp_path,
+    )
+    record = json.loads((tmp_path / "raw" / "provenance.json").read_text())
+    assert {entry["name"]: entry["bytes"] for entry in record["files"]} == {"x.gz": 1000, "deep/y.tsv": 1}
+    for entry in record["files"]:
+        content = (tmp_path / "raw" / entry["name"]).read_bytes()
+        assert content == files[entry["name"]]
+        assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+
+
+def test_a_damaged_server_file_is_refused_and_not_kept(tmp_path):
+    folder = served(tmp_path / "s", {"x": b"good"})
+    (folder / "x").write_bytes(b"evil")
+    with pytest.raises(DownloadError, match="digest differs"):
+        fetch_cohort(cohort=simulated(), served_dir=folder, raw_dir=tmp_path / "raw", folder=tmp_path)
+    assert not (tmp_path / "raw" / "x").exists()
+    assert not (tmp_path / "raw" / "provenance.json").exists()
+
+
+def test_files_of_an_earlier_fetch_do_not_stay(tmp_path):
+    raw = tmp_path / "raw"
+    for number, files in enumerate([{"old/a": b"1", "b": b"2"}, {"b": b"3"}]):
+        folder = served(tmp_path / f"s{number}", files)
+        fetch_cohort(cohort=simulated(), served_dir=folder, raw_dir=raw, folder=tmp_path)
+    assert sorted(path.name for path in raw.rglob("*")) == ["b", "provenance.json"]
+    assert (raw / "b").read_bytes() == b"3"
+
+
+def test_local_table_brings_its_samples_sheet(tmp_path):
+    (tmp_path / "kidney.counts.parquet").write_bytes(b"p")
+    (tmp_path / "kidney.samples.tsv").write_bytes(b"s")
+    (tmp_path / "other.samples.tsv").write_bytes(b"o")
+    fetch_cohort(
+        cohort=local("kidney.counts.parquet"), served_dir=None, raw_dir=tmp_path / "raw", folder=tmp_path
+    )
+    record = json.loads((tmp_path / "raw" / "provenance.json").read_text())
+    assert [entry["name"] for entry in record["files"]] == ["kidney.counts.parquet", "kidney.samples.tsv"]
+
+
+@pytest.mark.parametrize("mode", ["copy", "link"])
+def test_local_folder_without_hidden_files(tmp_path, mode):
+    folder = tmp_path / "my data; $(x)"
+    (folder / ".hidden").mkdir(parents=True)
+    (folder / ".hidden" / "secret").write_bytes(b"")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "m.mtx").write_bytes(b"m")
+    fetch_cohort(
+        cohort=local(folder), served_dir=None, raw_dir=tmp_path / "raw", folder=tmp_path, local_files=mode
+    )
+    target = tmp_path / "raw" / "sub" / "m.mtx"
+    assert target.read_bytes() == b"m"
+    assert target.is_symlink() == (mode == "link")
+    assert not (tmp_path / "raw" / ".hidden").exists()
+
+
+def test_nothing_there(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="the folder holds no files"):
+        fetch_cohort(cohort=local("empty"), served_dir=None, raw_dir=tmp_path / "raw", folder=tmp_path)
+    with pytest.raises(DataError, match="no such file or folder"):
+        fetch_cohort(cohort=local("absent"), served_dir=None, raw_dir=tmp_path / "raw", folder=tmp_path)
+
+
+def test_sources_of_later_versions_are_named(tmp_path):
+    cohort = Cohort(name="g", kind="bulk", source="geo", location="GSE1")
+    with pytest.raises(DownloadError, match=r"cohort g: source 'geo' cannot be fetched.*simulated, local"):
+        fetch_cohort(cohort=cohort, served_dir=None, raw_dir=tmp_path / "raw", folder=tmp_path)
