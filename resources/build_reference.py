@@ -55,6 +55,8 @@ class HgncRow:
     """One approved row of the HGNC complete set."""
 
     symbol: str
+    kind: str
+    location: str
     entrez: str
     ensembl_id: str
     previous: tuple[str, ...]
@@ -92,7 +94,7 @@ def read_hgnc(wheel: Path) -> list[HgncRow]:
     header = next(table)
     rows = (dict(zip(header, row, strict=True)) for row in table)
     return [
-        HgncRow(row["symbol"], row["entrez_id"], row["ensembl_gene_id"],
+        HgncRow(row["symbol"], row["locus_group"], row["location"], row["entrez_id"], row["ensembl_gene_id"],
                 split(row["prev_symbol"]), split(row["alias_symbol"]))
         for row in rows if row["status"] == "Approved"
     ]  # fmt: skip
@@ -159,11 +161,20 @@ def add_gencode44(genes: dict[str, Gene], retired: dict[str, str], wheel: Path) 
 
 
 def add_hgnc(genes: dict[str, Gene], rows: Iterable[HgncRow]) -> None:
-    """Entrez ids, previous symbols and aliases of HGNC, joined by Ensembl id or by symbol."""
+    """Entrez ids, previous symbols and aliases of HGNC, joined by Ensembl id or by symbol.
+
+    Coding genes that the reference assembly lacks (GSTT1, HLA-DRB4, some KIR: on alternative loci) are added
+    with their HGNC place and position 0.
+    """
     by_id = {gene.ensembl_id: gene for gene in genes.values()}
     by_id |= {other: gene for gene in genes.values() for other in gene.other_ensembl}
+    renamed = {name for gene in genes.values() for name in gene.previous}
     for row in rows:
         gene = by_id.get(row.ensembl_id) or genes.get(row.symbol)
+        place = re.match(r"(\d+|X|Y)[pqc]", row.location)
+        if gene is None and row.kind == "protein-coding gene" and row.ensembl_id and row.symbol not in renamed:
+            gene = Gene(row.symbol, row.ensembl_id, "protein_coding", place[1] if place else "", 0)
+            genes[row.symbol] = gene
         if gene is None:
             continue
         gene.entrez = gene.entrez or row.entrez

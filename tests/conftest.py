@@ -1,13 +1,21 @@
-"""Fixtures shared by all rooms."""
+"""Fixtures shared by all rooms, and what happens when a test's surroundings are missing."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def absent(need: str, reason: str) -> NoReturn:
+    """Skip with the reason; fail where CONSILIENCE_REQUIRE says that this need must be met (as CI does)."""
+    if need in os.environ.get("CONSILIENCE_REQUIRE", "").split(","):
+        pytest.fail(f"{need} is required here: {reason}")
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -21,5 +29,11 @@ def kit() -> Path:
     """The kit of real public data (not part of the repository); tests that need it skip without it."""
     folder = Path(os.environ.get("CONSILIENCE_KIT", ROOT.parent / "shared" / "data"))
     if not (folder / "MANIFEST.json").is_file():
-        pytest.skip(f"no kit of real data at {folder}; set CONSILIENCE_KIT to its folder")
+        absent("real_data", f"no kit of real data at {folder}; set CONSILIENCE_KIT to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def require_or_skip():
+    """The function `absent`, for tests that look for their own surroundings."""
+    return absent

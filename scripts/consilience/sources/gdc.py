@@ -19,6 +19,7 @@ from consilience.sources.text import FETCH_AGAIN, read_lines, shown
 COUNTS_NAME = "augmented_star_gene_counts"
 REQUIRED = ("gene_id", "unstranded")
 PAR_Y = "_PAR_Y"
+ALIQUOT_PATHS = ("associated_entities.entity_submitter_id", "cases.samples.portions.analytes.aliquots.submitter_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,30 +176,25 @@ def flatten(hit: Mapping[str, Any]) -> dict[str, str]:
 def phenotype(rows: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
     """Columns from flattened hits: sample, case_id, plate, centre first, then every other field by its last name.
 
-    `sample` is the aliquot barcode where the answer holds it, else the sample's; `case_id` is the patient's
-    barcode; plate and centre are parts 6 and 7 of a TCGA aliquot barcode (TCGA-02-0001-01C-01R-0182-07).
+    `sample` is the sample's barcode, or the aliquot's where one sample has several files; `case_id` is the
+    patient's barcode; plate and centre are parts 6 and 7 of a TCGA aliquot barcode
+    (TCGA-02-0001-01C-01R-0182-07).
     """
-    columns: dict[str, list[str]] = {"sample": [], "case_id": [], "plate": [], "centre": []}
-    for row in rows:
-        sample = _sample_name(row)
-        parts = sample.split("-")
-        columns["sample"].append(sample)
-        columns["case_id"].append(row.get("cases.submitter_id") or row.get("cases.case_id", ""))
-        columns["plate"].append(parts[5] if len(parts) >= 7 else "")
-        columns["centre"].append(parts[6] if len(parts) >= 7 else "")
-    paths = list(dict.fromkeys(path for row in rows for path in row))
+    aliquots = [next((row[path] for path in ALIQUOT_PATHS if row.get(path)), "") for row in rows]
+    samples = [row.get("cases.samples.submitter_id", "") for row in rows]
+    names = samples if all(samples) and len(set(samples)) == len(samples) else aliquots
+    parts = [[*aliquot.split("-"), "", ""] if aliquot.count("-") == 6 else [""] * 9 for aliquot in aliquots]
+    columns = {
+        "sample": tuple(name or row["file_id"] for name, row in zip(names, rows, strict=True)),
+        "case_id": tuple(row.get("cases.submitter_id") or row.get("cases.case_id", "") for row in rows),
+        "aliquot": tuple(aliquots),
+        "plate": tuple(part[5] for part in parts),
+        "centre": tuple(part[6] for part in parts),
+    }
+    paths = {path for row in rows for path in row}
     for path in sorted(paths, key=lambda one: (one.count("."), one)):
         name = path.rpartition(".")[2]
-        if name not in columns:
-            columns[name] = [row.get(path, "") for row in rows]
-        elif path.startswith("cases.") and path not in {"cases.submitter_id", "cases.case_id"}:
-            columns[path.removeprefix("cases.")] = [row.get(path, "") for row in rows]
-    return {name: tuple(values) for name, values in columns.items()}
-
-
-def _sample_name(row: Mapping[str, str]) -> str:
-    for path in ("associated_entities.entity_submitter_id",
-                 "cases.samples.portions.analytes.aliquots.submitter_id", "cases.samples.submitter_id"):
-        if row.get(path):
-            return row[path]
-    return row["file_id"]
+        if name in columns:
+            name = path.removeprefix("cases.")
+        columns.setdefault(name, tuple(row.get(path, "") for row in rows))
+    return columns

@@ -15,6 +15,7 @@ Format = Literal["geo", "gdc", "10x", "h5ad", "gwas_ssf", "table"]
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 PARQUET_MAGIC = b"PAR1"
 TABLE_SUFFIXES = (".tsv", ".csv", ".txt", ".tsv.gz", ".csv.gz", ".txt.gz", ".parquet")
+COUNT_WORDS = (".counts", "_counts", ".raw_counts", "_raw_counts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ def samples_table_of(counts: Path) -> Path | None:
         if stem.endswith(ending):
             stem = stem.removesuffix(ending)
             break
-    stems = [stem, *(stem.removesuffix(word) for word in (".counts", "_counts", ".raw_counts", "_raw_counts"))]
+    stems = [stem, *(stem.removesuffix(word) for word in COUNT_WORDS), counts.name.split(".")[0]]
     candidates = [f"{one}.samples.{kind}" for one in dict.fromkeys(stems) for kind in ("tsv", "csv", "tsv.gz")]
     for name in [*candidates, "samples.tsv", "samples.csv", "samples.tsv.gz"]:
         if name != counts.name and (counts.parent / name).is_file():

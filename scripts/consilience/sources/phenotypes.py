@@ -1,0 +1,139 @@
+"""From a cohort's own phenotype columns to the study's standard ones: sample, donor, condition, arm, batch, …"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from consilience.foundation.errors import DataError
+from consilience.sources.raw_folder import HDF5_MAGIC, RawFolder, detect_format, samples_table_of
+from consilience.sources.text import shown
+from consilience.study.cohorts import Cohort
+from consilience.study.design import design_notes, design_problems
+
+STANDARD = ("donor", "condition", "batch", "cell_type", "perturbation")
+SEX_COLUMNS = ("sex", "gender")
+
+
+@dataclass(frozen=True, slots=True)
+class Phenotypes:
+    """Standard columns by name (only those that the cohort has), the source's others, and notes on the design.
+
+    All columns are (samples,) text; `arm` is "case", "control" or "".
+    """
+
+    standard: dict[str, tuple[str, ...]]
+    others: dict[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+
+    def sex(self) -> tuple[str, ...] | None:
+        """Annotated sex, from a column called sex or gender."""
+        return next((self.others[name] for name in self.others if name.casefold() in SEX_COLUMNS), None)
+
+
+def standard_phenotypes(
+    *, cohort: Cohort, samples: Sequence[str], columns: Mapping[str, Sequence[str]], min_samples_per_arm: int
+) -> Phenotypes:
+    """Map columns by what the sheet says of this cohort; a design that cannot answer the study is refused."""
+    problems = design_problems(cohort=cohort, columns=columns, min_samples_per_arm=min_samples_per_arm)
+    if problems:
+        raise DataError.from_problems(problems)
+    standard: dict[str, tuple[str, ...]] = {"sample": tuple(samples)}
+    used = {"sample"}
+    for name in STANDARD:
+        source: str = getattr(cohort, name)
+        if source:
+            standard[name] = tuple(columns[source])
+            used.add(source)
+    if cohort.condition:
+        standard["arm"] = tuple(cohort.arm(level) for level in standard["condition"])
+    others = {}
+    for source, values in columns.items():
+        name = re.sub(r"[/\0]", "_", source).strip()
+        if source not in used and name and name not in standard and name not in others:
+            others[name] = tuple(values)
+    return Phenotypes(standard, others, tuple(design_notes(cohort=cohort, columns=columns)))
+
+
+def peek_phenotypes(location: Path) -> dict[str, tuple[str, ...]] | None:
+    """Phenotype columns of a local cohort, read without its matrix; None where the location is not there yet.
+
+    For cells, one row for each distinct combination of the columns with few levels.
+    """
+    if location.is_file():
+        files = [location, *filter(None, [samples_table_of(location)])]
+        root = location.parent
+    elif location.is_dir():
+        root = location
+        files = sorted(path for path in location.rglob("*") if path.is_file() and not path.name.startswith("."))
+    else:
+        return None
+    listed = tuple((path.relative_to(root).as_posix(), path) for path in files if path.name != "provenance.json")
+    folder = RawFolder(root, detect_format(listed, where=shown(location)), listed, {})
+    return _PEEKS[folder.format](folder) if folder.format in _PEEKS else None
+
+
+def _peek_geo(folder: RawFolder) -> dict[str, tuple[str, ...]] | None:
+    from consilience.sources.geo import parse_series_matrix
+
+    found = [path for _, path in folder.files if "series_matrix" in path.name]
+    return parse_series_matrix(found[0]).columns if len(found) == 1 else None
+
+
+def _peek_gdc(folder: RawFolder) -> dict[str, tuple[str, ...]] | None:
+    from consilience.sources.gdc import flatten, phenotype, read_hits
+
+    found = [path for _, path in folder.files if path.name == "files.json"]
+    return phenotype([flatten(hit) for hit in read_hits(found[0])[0]]) if found else None
+
+
+def _peek_table(folder: RawFolder) -> dict[str, tuple[str, ...]] | None:
+    from consilience.sources.tables import read_samples_table
+
+    found = {samples_table_of(path) for _, path in folder.files} - {None}
+    return read_samples_table(found.pop()) if len(found) == 1 else None  # type: ignore[arg-type]
+
+
+def _peek_10x(folder: RawFolder) -> dict[str, tuple[str, ...]] | None:
+    from consilience.sources.text import read_lines, split_line
+
+    found = folder.named("cells.tsv.gz", "cells.tsv")
+    if len(found) != 1:
+        return None
+    lines = read_lines(found[0])
+    rows = [split_line(line, separator="\t") for line in lines if line]
+    header = rows[0]
+    if any(len(row) != len(header) for row in rows):
+        return None  # the reader of the cells will say where
+    return _distinct(dict(zip(header, zip(*rows[1:], strict=True), strict=True))) if len(rows) > 1 else None
+
+
+def _peek_h5ad(folder: RawFolder) -> dict[str, tuple[str, ...]] | None:
+    import h5py
+    from anndata.io import read_elem
+
+    found = [path for _, path in folder.files if path.suffix in {".h5ad", ".h5"}]
+    if len(found) != 1:
+        return None
+    with found[0].open("rb") as handle:
+        if handle.read(8) != HDF5_MAGIC:
+            raise DataError("named .h5ad but not an HDF5 file", where=shown(found[0]), mend="give the whole file")
+    try:
+        with h5py.File(found[0], "r") as handle:
+            frame = read_elem(handle["obs"])
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise DataError(f"the cell table cannot be read ({error})", where=shown(found[0])) from error
+    return _distinct({str(name): tuple(map(str, frame[name])) for name in frame.columns})
+
+
+def _distinct(columns: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """One row for each combination that occurs, over the columns whose levels are few (ids and numbers are not)."""
+    n_rows = len(next(iter(columns.values()), ()))
+    few = {name: values for name, values in columns.items() if len(set(values)) <= max(50, n_rows // 10)}
+    rows = dict.fromkeys(zip(*few.values(), strict=True))
+    return dict(zip(few, map(tuple, zip(*rows, strict=True)), strict=True)) if rows else {}
+
+
+_PEEKS = {"geo": _peek_geo, "gdc": _peek_gdc, "table": _peek_table, "10x": _peek_10x, "h5ad": _peek_h5ad}
