@@ -11,7 +11,7 @@ from consilience.foundation.errors import ConsilienceError, Problem
 from consilience.sources.fetch import FETCHED_SOURCES
 from consilience.study.cohorts import Cohort
 from consilience.study.config import check_config, key_lines
-from consilience.study.sections import Config, Section, SimulationSection
+from consilience.study.sections import Config, Section, SimulationSection, StudySection
 from consilience.study.sheet import check_sheet
 
 
@@ -56,10 +56,11 @@ def preflight(
     """
     folder = folder or Path()
     config, problems = check_config(values, lines=key_lines(config_files))
+    sheet = str(folder / _sheet_name(values))
+    cohorts, sheet_problems = check_sheet(sheet, folder=folder)
+    problems += sheet_problems
     if config is None:
         raise ConsilienceError.from_problems(problems)
-    cohorts, problems = check_sheet(folder / config.study.cohorts, folder=folder)
-    sheet = str(folder / config.study.cohorts)
     problems += _size_problems(config.simulation, cohorts)
     problems += [_unfetchable(cohort, sheet) for cohort in cohorts if cohort.source not in FETCHED_SOURCES]
     if designs and not problems:
@@ -68,6 +69,13 @@ def preflight(
     if problems:
         raise ConsilienceError.from_problems(problems)
     return Study(config, tuple(cohorts))
+
+
+def _sheet_name(values: Mapping[str, Any]) -> str:
+    """The sheet to check even when something else in the configuration is wrong."""
+    section = values.get("study")
+    name = section.get("cohorts") if isinstance(section, Mapping) else None
+    return name if isinstance(name, str) else StudySection().cohorts
 
 
 def _size_problems(settings: SimulationSection, cohorts: Sequence[Cohort]) -> list[Problem]:

@@ -88,3 +88,10 @@ def test_relative_paths_work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_text("a.txt", "x")
     assert Path("a.txt").read_text() == "x"
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path):
+    (tmp_path / ".tmp-12345-a[1].txt").write_text("half")
+    (tmp_path / ".tmp-12345-b.txt").write_text("another file's")
+    write_text(tmp_path / "a[1].txt", "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".tmp-12345-b.txt", "a[1].txt"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -28,6 +29,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f".tmp-*-{glob.escape(target.name)}"):
+        left.unlink(missing_ok=True)  # a killed run left it; a target has one writer (Snakemake's lock)
     temporary = target.parent / f".tmp-{os.getpid()}-{target.name}"
     try:
         with explain_disk_full(target):

@@ -85,8 +85,8 @@ def choose_genes(*, n_genes: int, members: Mapping[str, Sequence[str]], table: G
     Whole gene sets are taken one after the other (in an order that means nothing: by the hash of their
     names), because genes drawn singly would leave every pathway with too few of its members.
     """
-    first = [*table.mitochondrial_coding, "XIST", *SEX_GENES["male"]] if hasattr(table, "mitochondrial_coding") \
-        else [*[g for g in table.mitochondrial if g.startswith("MT-") and g[3] in "NCA"], "XIST", *SEX_GENES["male"]]
+    mitochondrial = table.symbols_of(gene_type="protein_coding", chromosome="MT")
+    first = [*mitochondrial, "XIST", *SEX_GENES["male"]]
     markers = [gene for genes in MARKERS.values() for gene in genes]
     order = dict.fromkeys(gene for gene in (*first, *markers) if gene in table.row_of)
     for name in sorted(members, key=lambda name: hashlib.sha256(name.encode()).digest()):

@@ -63,7 +63,7 @@ def fetch_cohort(
 def _fetch_served(served: Path, raw: Path) -> list[dict[str, str | int]]:
     """Copy what the simulated server offers and check it against the server's own digests."""
     manifest = read_json(served / "manifest.json")
-    files = []
+    files: list[dict[str, str | int]] = []
     for entry in progress(manifest["files"], label="files"):
         target = raw / entry["name"]
         digest = _bring(served / entry["name"], target, link=False)
@@ -79,7 +79,7 @@ def _fetch_served(served: Path, raw: Path) -> list[dict[str, str | int]]:
 
 
 def _fetch_local(location: Path, raw: Path, *, link: bool) -> list[dict[str, str | int]]:
-    files = []
+    files: list[dict[str, str | int]] = []
     for source, name in progress(list(local_files(location)), label="files"):
         target = raw / name
         digest = _bring(source, target, link=link)

@@ -19,7 +19,10 @@ from consilience.sources.text import FETCH_AGAIN, read_lines, shown
 COUNTS_NAME = "augmented_star_gene_counts"
 REQUIRED = ("gene_id", "unstranded")
 PAR_Y = "_PAR_Y"
-ALIQUOT_PATHS = ("associated_entities.entity_submitter_id", "cases.samples.portions.analytes.aliquots.submitter_id")
+ALIQUOT_PATHS = (
+    "associated_entities.entity_submitter_id",
+    "cases.samples.portions.analytes.aliquots.submitter_id",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,11 @@ def read_gdc(folder: RawFolder) -> BulkMatrix:
     """Read files.json and every STAR-counts file it lists; size and md5 of each are checked against it."""
     index = next((path for name, path in folder.files if Path(name).name == "files.json"), None)
     if index is None:
-        raise DataError("no files.json (the answer of the GDC files service)", where=shown(folder.path),
-                        mend="delete the cohort's raw folder and run again")
+        raise DataError(
+            "no files.json (the answer of the GDC files service)",
+            where=shown(folder.path),
+            mend="delete the cohort's raw folder and run again",
+        )
     hits, notes = read_hits(index)
     paths = [_path_of(hit, folder=folder, where=shown(index)) for hit in hits]
     _refuse_damaged(hits, paths=paths)
@@ -49,10 +55,16 @@ def read_gdc(folder: RawFolder) -> BulkMatrix:
     counts = np.stack([table.counts for table in tables])
     par_y = sum(gene.endswith(PAR_Y) for gene in genes)
     if par_y:
-        notes.append(f"{par_y} genes listed twice for the pseudoautosomal regions (…{PAR_Y}) were added to their X copy")
+        notes.append(
+            f"{par_y} genes listed twice for the pseudoautosomal regions (…{PAR_Y}) were added to their X copy"
+        )
     return BulkMatrix(
-        counts=counts, samples=columns["sample"], genes=tuple(gene.removesuffix(PAR_Y) for gene in genes),
-        columns=columns, metrics=read_shares(tables), notes=tuple(notes),
+        counts=counts,
+        samples=columns["sample"],
+        genes=tuple(gene.removesuffix(PAR_Y) for gene in genes),
+        columns=columns,
+        metrics=read_shares(tables),
+        notes=tuple(notes),
     )
 
 
@@ -80,15 +92,24 @@ def read_hits(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
                     raise TypeError(f"{key} is empty")
             int(hit["file_size"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"not an answer of the GDC files service ({error!r})", where=where, mend=FETCH_AGAIN) from error
+        raise DataError(
+            f"not an answer of the GDC files service ({error!r})", where=where, mend=FETCH_AGAIN
+        ) from error
     if total != len(hits):
-        raise DataError(f"holds {len(hits)} of {total} files: the answer is one page of several", where=where,
-                        mend="ask the service for all of them (size)")
+        raise DataError(
+            f"holds {len(hits)} of {total} files: the answer is one page of several",
+            where=where,
+            mend="ask the service for all of them (size)",
+        )
     if warnings := answer.get("warnings"):
         notes.append(f"the GDC answered with warnings: {warnings}")
-    chosen = sorted((hit for hit in hits if COUNTS_NAME in hit["file_name"]), key=lambda hit: str(hit["file_id"]))
+    chosen = sorted(
+        (hit for hit in hits if COUNTS_NAME in hit["file_name"]), key=lambda hit: str(hit["file_id"])
+    )
     if not chosen:
-        raise DataError("lists no STAR-counts file", where=where, allowed=f"files named *.rna_seq.{COUNTS_NAME}.tsv")
+        raise DataError(
+            "lists no STAR-counts file", where=where, allowed=f"files named *.rna_seq.{COUNTS_NAME}.tsv"
+        )
     if len(chosen) < len(hits):
         notes.append(f"{len(hits) - len(chosen)} listed files are no STAR counts and were left out")
     return chosen, notes
@@ -107,8 +128,13 @@ def _refuse_damaged(hits: Sequence[Mapping[str, Any]], *, paths: Sequence[Path])
     for hit, path in zip(hits, paths, strict=True):
         content = path.read_bytes()
         if len(content) != int(hit["file_size"]):
-            problems.append(Problem(f"has {len(content)} bytes, the GDC says {hit['file_size']}", shown(path),
-                                    mend=FETCH_AGAIN))
+            problems.append(
+                Problem(
+                    f"has {len(content)} bytes, the GDC says {hit['file_size']}",
+                    shown(path),
+                    mend=FETCH_AGAIN,
+                )
+            )
         elif hashlib.md5(content, usedforsecurity=False).hexdigest() != hit["md5sum"]:
             problems.append(Problem("its md5 is not the one the GDC gives", shown(path), mend=FETCH_AGAIN))
     if problems:
@@ -123,19 +149,32 @@ def read_star_counts(path: Path) -> StarCounts:
     header = lines[first].split("\t")
     missing = [name for name in REQUIRED if name not in header]
     if missing:
-        raise DataError(f"no column {' and '.join(missing)}", where=f"{where}:{first + 1}", value=lines[first][:80],
-                        allowed="the columns of a STAR-counts file (gene_id, …, unstranded, …)", mend=FETCH_AGAIN)
+        raise DataError(
+            f"no column {' and '.join(missing)}",
+            where=f"{where}:{first + 1}",
+            value=lines[first][:80],
+            allowed="the columns of a STAR-counts file (gene_id, …, unstranded, …)",
+            mend=FETCH_AGAIN,
+        )
     gene_at, count_at = header.index("gene_id"), header.index("unstranded")
     genes, counts, unassigned = [], [], {}
     for number, line in enumerate(lines[first + 1 :], first + 2):
         cells = line.split("\t")
         if len(cells) != len(header):
-            raise DataError(f"{len(cells)} cells under {len(header)} column names", where=f"{where}:{number}",
-                            mend=FETCH_AGAIN)
+            raise DataError(
+                f"{len(cells)} cells under {len(header)} column names",
+                where=f"{where}:{number}",
+                mend=FETCH_AGAIN,
+            )
         gene, text = cells[gene_at], cells[count_at]
         if not (text.isascii() and text.isdigit()):
-            raise DataError("not a count", where=f"{where}:{number}:unstranded", value=text,
-                            allowed=f"a whole number >= 0 for gene {gene!r}", mend=FETCH_AGAIN)
+            raise DataError(
+                "not a count",
+                where=f"{where}:{number}:unstranded",
+                value=text,
+                allowed=f"a whole number >= 0 for gene {gene!r}",
+                mend=FETCH_AGAIN,
+            )
         if gene.startswith("N_"):
             unassigned[gene] = int(text)
         else:
@@ -149,12 +188,19 @@ def read_star_counts(path: Path) -> StarCounts:
 def _refuse_other_genes(genes: Sequence[str], *, expected: Sequence[str], path: Path, first: Path) -> None:
     if genes == expected:
         return
-    row = next((k for k, (a, b) in enumerate(zip(genes, expected, strict=False)) if a != b), min(len(genes), len(expected)))
+    row = next(
+        (k for k, (a, b) in enumerate(zip(genes, expected, strict=False)) if a != b),
+        min(len(genes), len(expected)),
+    )
     found = genes[row] if row < len(genes) else "(end of file)"
     wanted = expected[row] if row < len(expected) else "(end of file)"
-    raise DataError(f"its genes are not those of {first.name} ({len(genes)} and {len(expected)}); gene {row + 1} differs",
-                    where=shown(path), value=found, allowed=wanted,
-                    mend="all files must come from one release of the GDC; fetch the cohort again")
+    raise DataError(
+        f"its genes are not those of {first.name} ({len(genes)} and {len(expected)}); gene {row + 1} differs",
+        where=shown(path),
+        value=found,
+        allowed=wanted,
+        mend="all files must come from one release of the GDC; fetch the cohort again",
+    )
 
 
 def flatten(hit: Mapping[str, Any]) -> dict[str, str]:

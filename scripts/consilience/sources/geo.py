@@ -13,8 +13,16 @@ from consilience.sources.raw_folder import TABLE_SUFFIXES, RawFolder
 from consilience.sources.tables import CountTable, listed, parse_counts, read_count_table
 from consilience.sources.text import FETCH_AGAIN, read_lines, shown, split_line
 
-KEPT_ROWS = ("title", "geo_accession", "source_name_ch1", "organism_ch1", "molecule_ch1", "description",
-             "platform_id", "taxid_ch1")
+KEPT_ROWS = (
+    "title",
+    "geo_accession",
+    "source_name_ch1",
+    "organism_ch1",
+    "molecule_ch1",
+    "description",
+    "platform_id",
+    "taxid_ch1",
+)
 HUMAN = {"9606", "Homo sapiens"}
 
 
@@ -39,8 +47,11 @@ def read_geo(folder: RawFolder) -> BulkMatrix:
     headers = [path for path in folder.named(".txt", ".txt.gz") if "series_matrix" in path.name]
     if len(headers) != 1:
         found = ", ".join(path.name for path in headers) or "none"
-        raise DataError(f"one series matrix is needed, found {found}", where=shown(folder.path),
-                        mend="a series on several platforms has one per platform: let the location name one of them")
+        raise DataError(
+            f"one series matrix is needed, found {found}",
+            where=shown(folder.path),
+            mend="a series on several platforms has one per platform: let the location name one of them",
+        )
     series = parse_series_matrix(headers[0])
     table = _counts_table(folder, series=series)
     rows, key = join_samples(table.samples, columns=series.columns, where=table.where)
@@ -51,8 +62,12 @@ def read_geo(folder: RawFolder) -> BulkMatrix:
     columns = {name: tuple(values[row] for row in rows) for name, values in series.columns.items()}
     _refuse_other_species(columns, samples=table.samples, where=series.where)
     return BulkMatrix(
-        counts=table.counts(), samples=table.samples, genes=table.genes,
-        gene_columns=dict(list(table.ids.items())[1:]), columns=columns, notes=tuple(notes),
+        counts=table.counts(),
+        samples=table.samples,
+        genes=table.genes,
+        gene_columns=dict(list(table.ids.items())[1:]),
+        columns=columns,
+        notes=tuple(notes),
     )
 
 
@@ -73,22 +88,36 @@ def parse_series_matrix(path: Path) -> SeriesMatrix:
         elif line.startswith("!Series_geo_accession"):
             accession = split_line(line, separator="\t")[-1].strip()
         elif line.strip() and not line.startswith(("!Series_", "#", "^")):
-            raise DataError("not a line of a GEO series matrix", where=f"{where}:{number}", value=line,
-                            allowed="lines that begin with !Series_ or !Sample_, then the table", mend=FETCH_AGAIN)
+            raise DataError(
+                "not a line of a GEO series matrix",
+                where=f"{where}:{number}",
+                value=line,
+                allowed="lines that begin with !Series_ or !Sample_, then the table",
+                mend=FETCH_AGAIN,
+            )
     if not ended:
-        raise DataError("the file ends before !series_matrix_table_end: it is cut", where=where, mend=FETCH_AGAIN)
+        raise DataError(
+            "the file ends before !series_matrix_table_end: it is cut", where=where, mend=FETCH_AGAIN
+        )
     samples = next((cells for _, name, cells in rows if name == "geo_accession"), [])
     if not samples:
         raise DataError("no line !Sample_geo_accession", where=where, mend=FETCH_AGAIN)
     for number, name, cells in rows:
         if len(cells) != len(samples):
-            raise DataError(f"!Sample_{name} has {len(cells)} cells for {len(samples)} samples",
-                            where=f"{where}:{number}", mend=FETCH_AGAIN)
+            raise DataError(
+                f"!Sample_{name} has {len(cells)} cells for {len(samples)} samples",
+                where=f"{where}:{number}",
+                mend=FETCH_AGAIN,
+            )
     refuse_duplicates(samples, what="sample", where=where)
     _refuse_other_header(table, samples=samples, where=where)
     columns = characteristics([cells for _, name, cells in rows if name == "characteristics_ch1"])
-    columns |= {f"{key} (ch2)": values for key, values in
-                characteristics([cells for _, name, cells in rows if name == "characteristics_ch2"]).items()}
+    columns |= {
+        f"{key} (ch2)": values
+        for key, values in characteristics(
+            [cells for _, name, cells in rows if name == "characteristics_ch2"]
+        ).items()
+    }
     for _, name, cells in rows:
         if name in KEPT_ROWS and name not in columns:
             columns[name] = tuple(cells)
@@ -97,8 +126,12 @@ def parse_series_matrix(path: Path) -> SeriesMatrix:
 
 def _refuse_other_header(table: Sequence[tuple[int, str]], *, samples: Sequence[str], where: str) -> None:
     if table and (header := split_line(table[0][1], separator="\t"))[1:] != list(samples):
-        raise DataError("the table's header does not list the samples of !Sample_geo_accession in their order",
-                        where=f"{where}:{table[0][0]}", value=" ".join(header[1:4]), mend=FETCH_AGAIN)
+        raise DataError(
+            "the table's header does not list the samples of !Sample_geo_accession in their order",
+            where=f"{where}:{table[0][0]}",
+            value=" ".join(header[1:4]),
+            mend=FETCH_AGAIN,
+        )
 
 
 def characteristics(rows: Sequence[Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -146,9 +179,14 @@ def join_samples(
     raise DataError(
         f"{len(lost)} of {len(names)} columns of the counts table belong to no sample of the series: {listed(lost)}"
         f" (closest field: {best})",
-        where=where, value=lost[0] if lost else None,
+        where=where,
+        value=lost[0] if lost else None,
         allowed="columns named by !Sample_title or !Sample_geo_accession",
-        mend=" ".join(filter(None, (did_you_mean(lost[0], values) if lost else "", "check that both files belong together"))),
+        mend=" ".join(
+            filter(
+                None, (did_you_mean(lost[0], values) if lost else "", "check that both files belong together")
+            )
+        ),
     )
 
 
@@ -169,12 +207,18 @@ def _counts_table(folder: RawFolder, *, series: SeriesMatrix) -> CountTable:
     if len(candidates) == 1:
         return read_count_table(candidates[0], samples=_known_names(series))
     if candidates:
-        raise DataError(f"several tables could hold the counts: {', '.join(path.name for path in candidates)}",
-                        where=shown(folder.path), mend="let the location name the one with raw counts")
+        raise DataError(
+            f"several tables could hold the counts: {', '.join(path.name for path in candidates)}",
+            where=shown(folder.path),
+            mend="let the location name the one with raw counts",
+        )
     if len(series.table_lines) > 1:
         return own_table(series)
-    raise DataError("no counts: the series matrix holds no table and no supplementary table lies beside it",
-                    where=series.where, mend="let the location name the series' table of raw counts too")
+    raise DataError(
+        "no counts: the series matrix holds no table and no supplementary table lies beside it",
+        where=series.where,
+        mend="let the location name the series' table of raw counts too",
+    )
 
 
 def own_table(series: SeriesMatrix) -> CountTable:
@@ -186,9 +230,16 @@ def _known_names(series: SeriesMatrix) -> set[str]:
     return {value for _, values in _join_fields(series.columns) for value in values if value}
 
 
-def _refuse_other_species(columns: Mapping[str, Sequence[str]], *, samples: Sequence[str], where: str) -> None:
+def _refuse_other_species(
+    columns: Mapping[str, Sequence[str]], *, samples: Sequence[str], where: str
+) -> None:
     for key in ("organism_ch1", "taxid_ch1"):
         for sample, value in zip(samples, columns.get(key, ()), strict=False):
             if value and value not in HUMAN:
-                raise DataError(f"sample {sample!r} is not human", where=where, value=value, allowed="Homo sapiens",
-                                mend="leave this series out, or give a table with its human samples only")
+                raise DataError(
+                    f"sample {sample!r} is not human",
+                    where=where,
+                    value=value,
+                    allowed="Homo sapiens",
+                    mend="leave this series out, or give a table with its human samples only",
+                )

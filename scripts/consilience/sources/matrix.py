@@ -76,8 +76,12 @@ def refuse_duplicates(names: Sequence[str], *, what: str, where: str) -> None:
         first = seen.setdefault(name.casefold(), position)
         if first != position:
             problems.append(
-                Problem(f"{what} {position} has the same name as {what} {first}", where, name,
-                        "names that differ by more than upper and lower case")
+                Problem(
+                    f"{what} {position} has the same name as {what} {first}",
+                    where,
+                    name,
+                    "names that differ by more than upper and lower case",
+                )
             )
     if problems:
         raise DataError.from_problems(problems)

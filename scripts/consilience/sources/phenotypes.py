@@ -67,10 +67,14 @@ def peek_phenotypes(location: Path) -> dict[str, tuple[str, ...]] | None:
         root = location.parent
     elif location.is_dir():
         root = location
-        files = sorted(path for path in location.rglob("*") if path.is_file() and not path.name.startswith("."))
+        files = sorted(
+            path for path in location.rglob("*") if path.is_file() and not path.name.startswith(".")
+        )
     else:
         return None
-    listed = tuple((path.relative_to(root).as_posix(), path) for path in files if path.name != "provenance.json")
+    listed = tuple(
+        (path.relative_to(root).as_posix(), path) for path in files if path.name != "provenance.json"
+    )
     folder = RawFolder(root, detect_format(listed, where=shown(location)), listed, {})
     return _PEEKS[folder.format](folder) if folder.format in _PEEKS else None
 
@@ -119,7 +123,9 @@ def _peek_h5ad(folder: RawFolder) -> dict[str, tuple[str, ...]] | None:
         return None
     with found[0].open("rb") as handle:
         if handle.read(8) != HDF5_MAGIC:
-            raise DataError("named .h5ad but not an HDF5 file", where=shown(found[0]), mend="give the whole file")
+            raise DataError(
+                "named .h5ad but not an HDF5 file", where=shown(found[0]), mend="give the whole file"
+            )
     try:
         with h5py.File(found[0], "r") as handle:
             frame = read_elem(handle["obs"])

@@ -42,8 +42,11 @@ def verify_raw_folder(raw_dir: Path) -> tuple[tuple[tuple[str, Path], ...], dict
     """The listed files and the provenance record; all damaged files are reported at once."""
     record = raw_dir / "provenance.json"
     if not record.is_file():
-        raise DataError("no provenance.json: this folder was not fetched whole", where=shown(raw_dir),
-                        mend="delete the folder and run again")
+        raise DataError(
+            "no provenance.json: this folder was not fetched whole",
+            where=shown(raw_dir),
+            mend="delete the folder and run again",
+        )
     provenance = read_json(record)
     entries = _entries(provenance, where=shown(record))
     problems, files = [], []
@@ -68,11 +71,17 @@ def _entries(provenance: object, *, where: str) -> list[tuple[str, int, str]]:
                 raise ValueError(name)
             entries.append((name, size, digest))
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"the record of fetched files is damaged ({error})", where=where,
-                        mend="delete the cohort's raw folder and run again") from error
+        raise DataError(
+            f"the record of fetched files is damaged ({error})",
+            where=where,
+            mend="delete the cohort's raw folder and run again",
+        ) from error
     if not entries:
-        raise DataError("the record of fetched files lists none", where=where,
-                        mend="check the location of the cohort, delete its raw folder and run again")
+        raise DataError(
+            "the record of fetched files lists none",
+            where=where,
+            mend="check the location of the cohort, delete its raw folder and run again",
+        )
     return entries
 
 
@@ -85,8 +94,11 @@ def _damage(path: Path, *, size: int, digest: str) -> Problem | None:
         return Problem(f"has {found} bytes but {size} were fetched", where, mend=FETCH_AGAIN)
     seen = sha256_of(path)
     if seen != digest:
-        return Problem(f"was changed or damaged after it was fetched: sha256 {seen[:12]}… instead of {digest[:12]}…",
-                       where, mend=FETCH_AGAIN)
+        return Problem(
+            f"was changed or damaged after it was fetched: sha256 {seen[:12]}… instead of {digest[:12]}…",
+            where,
+            mend=FETCH_AGAIN,
+        )
     return None
 
 
@@ -102,11 +114,16 @@ def detect_format(files: tuple[tuple[str, Path], ...], *, where: str) -> Format:
     if len(found) == 1:
         return found.pop()
     names = ", ".join(name for name, _ in files[:8]) + (" …" if len(files) > 8 else "")
-    what = f"holds files of several formats ({', '.join(sorted(found))})" if found else "holds no known format"
-    raise DataError(f"{what}: {names}", where=where,
-                    allowed="GEO series matrix + counts, GDC files.json + STAR counts, 10x folders, one .h5ad, "
-                            "GWAS-SSF + eQTL, or a count table (.tsv, .csv, .parquet) + samples table",
-                    mend="let the location of the cohort point to files of one of these formats")
+    what = (
+        f"holds files of several formats ({', '.join(sorted(found))})" if found else "holds no known format"
+    )
+    raise DataError(
+        f"{what}: {names}",
+        where=where,
+        allowed="GEO series matrix + counts, GDC files.json + STAR counts, 10x folders, one .h5ad, "
+        "GWAS-SSF + eQTL, or a count table (.tsv, .csv, .parquet) + samples table",
+        mend="let the location of the cohort point to files of one of these formats",
+    )
 
 
 def _format_of(name: str, path: Path) -> Format | None:
@@ -149,7 +166,9 @@ def samples_table_of(counts: Path) -> Path | None:
             stem = stem.removesuffix(ending)
             break
     stems = [stem, *(stem.removesuffix(word) for word in COUNT_WORDS), counts.name.split(".")[0]]
-    candidates = [f"{one}.samples.{kind}" for one in dict.fromkeys(stems) for kind in ("tsv", "csv", "tsv.gz")]
+    candidates = [
+        f"{one}.samples.{kind}" for one in dict.fromkeys(stems) for kind in ("tsv", "csv", "tsv.gz")
+    ]
     for name in [*candidates, "samples.tsv", "samples.csv", "samples.tsv.gz"]:
         if name != counts.name and (counts.parent / name).is_file():
             return counts.parent / name

@@ -60,14 +60,18 @@ def read_tables(folder: RawFolder) -> BulkMatrix:
     lost = [name for name in table.samples if name not in rows]
     if lost:
         raise DataError(
-            f"{len(lost)} of {len(table.samples)} samples have no row in {samples_path.name}: "
-            f"{listed(lost)}",
-            where=table.where, value=lost[0],
-            mend=" ".join(filter(None, (did_you_mean(lost[0], names), "add the rows, or remove the columns"))),
+            f"{len(lost)} of {len(table.samples)} samples have no row in {samples_path.name}: {listed(lost)}",
+            where=table.where,
+            value=lost[0],
+            mend=" ".join(
+                filter(None, (did_you_mean(lost[0], names), "add the rows, or remove the columns"))
+            ),
         )
     order = [rows[name] for name in table.samples]
     absent = [name for name in names if name not in set(table.samples)]
-    notes = (f"{len(absent)} samples of {samples_path.name} have no counts: {listed(absent)}",) if absent else ()
+    notes = (
+        (f"{len(absent)} samples of {samples_path.name} have no counts: {listed(absent)}",) if absent else ()
+    )
     return BulkMatrix(
         counts=table.counts(),
         samples=table.samples,
@@ -109,7 +113,9 @@ def read_samples_table(path: Path) -> dict[str, tuple[str, ...]]:
             continue
         cells = [cell.strip() for cell in split_line(line, separator=separator)]
         if len(cells) != len(header):
-            problems.append(Problem(f"{len(cells)} cells under {len(header)} column names", f"{where}:{number}"))
+            problems.append(
+                Problem(f"{len(cells)} cells under {len(header)} column names", f"{where}:{number}")
+            )
         rows.append(cells)
     if problems:
         raise DataError.from_problems(problems[:20])
@@ -152,7 +158,9 @@ def _read_parquet(path: Path, *, samples: Collection[str]) -> CountTable:
         table = pq.read_table(path, page_checksum_verification=True)
         frame = table.to_pandas(ignore_metadata=True)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-        raise DataError(f"not a readable parquet file ({str(error)[:200]})", where=where, mend=FETCH_AGAIN) from error
+        raise DataError(
+            f"not a readable parquet file ({str(error)[:200]})", where=where, mend=FETCH_AGAIN
+        ) from error
     names = [str(name) for name in frame.columns]
     if not len(frame):
         raise DataError("the count table has no genes", where=where)
@@ -165,8 +173,11 @@ def _read_parquet(path: Path, *, samples: Collection[str]) -> CountTable:
     columns = [frame.iloc[:, position] for position in range(n_ids, len(names))]
     for name, column in zip(names[n_ids:], columns, strict=True):
         if column.dtype.kind not in "iuf":
-            raise DataError(f"the column holds {column.dtype}, not numbers", where=f"{where}: column {name}",
-                            allowed="integer columns")
+            raise DataError(
+                f"the column holds {column.dtype}, not numbers",
+                where=f"{where}: column {name}",
+                allowed="integer columns",
+            )
     ids = {names[k]: tuple("" if one is None else str(one) for one in frame.iloc[:, k]) for k in range(n_ids)}
     values = np.stack([column.to_numpy() for column in columns], axis=1) if columns else np.empty((0, 0))
     return CountTable(values, ids, tuple(names[n_ids:]), where)
@@ -194,8 +205,11 @@ def parse_counts(
     for number, line in lines[1:]:
         cells = split_line(line, separator=separator)
         if len(cells) != len(header):
-            raise DataError(f"{len(cells)} cells under {len(header)} column names", where=f"{where}:{number}",
-                            mend="the row is cut or has stray separators; " + FETCH_AGAIN)
+            raise DataError(
+                f"{len(cells)} cells under {len(header)} column names",
+                where=f"{where}:{number}",
+                mend="the row is cut or has stray separators; " + FETCH_AGAIN,
+            )
         ids.append(cells[:n_ids])
         values.append(_numbers(cells[n_ids:], names=names, gene=cells[0], where=f"{where}:{number}"))
     columns = {header[k] or f"id{k + 1}": tuple(row[k].strip() for row in ids) for k in range(n_ids)}
@@ -222,12 +236,19 @@ def _numbers(cells: list[str], *, names: Sequence[str], gene: str, where: str) -
         numbers = np.empty(len(cells))
         for position, cell in enumerate(cells):
             if not _is_number(cell):
-                raise DataError("not a number", where=f"{where}:{names[position]}", value=cell,
-                                allowed=f"a count of gene {gene!r}", mend=FETCH_AGAIN) from None
+                raise DataError(
+                    "not a number",
+                    where=f"{where}:{names[position]}",
+                    value=cell,
+                    allowed=f"a count of gene {gene!r}",
+                    mend=FETCH_AGAIN,
+                ) from None
             numbers[position] = np.nan if cell.strip() in MISSING else float(cell)
         return numbers
 
 
 def listed(names: Sequence[str]) -> str:
     """The first few names and how many more there are."""
-    return ", ".join(names[:MAX_LISTED]) + (f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else "")
+    return ", ".join(names[:MAX_LISTED]) + (
+        f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    )

@@ -46,9 +46,10 @@ class Cohort:
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> Cohort:
         """Inverse of `to_params`."""
-        return cls(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in params.items()}
-        )
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in params.items()
+        }
+        return cls(**values)
 
     def arm(self, level: str) -> str:
         """'case', 'control' or '' for a level of the condition (or perturbation) column."""

@@ -1,0 +1,172 @@
+"""Which bulk samples are set aside, for which reasons, by which limits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from consilience.expression.normalise import kept_genes, log_cpm
+from consilience.expression.quality import Limits, mad_limits, pca_distances, subgroup_members
+from consilience.expression.sex import check_sex
+from consilience.sources.matrix import BulkMatrix
+from consilience.sources.phenotypes import Phenotypes
+from consilience.study.sections import BulkQuality
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+EXPLANATIONS = {
+    "library_size": "counts of the sample over all genes of its file; far lower is a failed library",
+    "n_genes": "genes with at least one count; far fewer is a failed or overamplified library",
+    "pca_distance": "robust distance in the leading principal components, after arm and batch medians are taken "
+                    "away; far is a swapped or foreign tissue",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was decided on each sample.
+
+    `kept` (samples,); `reasons` per sample, empty for a kept one; `metrics` by name, each (samples,);
+    `groups` (samples,) within which limits hold; `limits` by metric, with `n_removed` samples beyond each by
+    group; `expressed_sex` (samples,) or empty; `messages` (level, text).
+    """
+
+    kept: npt.NDArray[np.bool_]
+    reasons: tuple[tuple[str, ...], ...]
+    metrics: dict[str, npt.NDArray[np.float64]]
+    groups: tuple[str, ...]
+    limits: dict[str, Limits]
+    expressed_sex: tuple[str, ...]
+    messages: tuple[tuple[str, str], ...]
+
+    def removed_by_reason(self) -> dict[str, int]:
+        """How many samples each reason removed (a sample may have several)."""
+        return dict(sorted(Counter(reason for reasons in self.reasons for reason in reasons).items()))
+
+
+def sample_metrics(matrix: BulkMatrix) -> dict[str, npt.NDArray[np.float64]]:
+    """Library size and detected genes over all rows of the source, and what the source itself tells; (samples,)."""
+    return {
+        "library_size": matrix.counts.sum(axis=1).astype(np.float64),
+        "n_genes": (matrix.counts > 0).sum(axis=1).astype(np.float64),
+        **matrix.metrics,
+    }
+
+
+def judge_samples(
+    *,
+    metrics: dict[str, npt.NDArray[np.float64]],
+    counts: npt.NDArray[np.int64],
+    symbols: Sequence[str],
+    phenotypes: Phenotypes,
+    quality: BulkQuality,
+) -> Verdict:
+    """Library size and detected genes first; then, among samples that pass, distance and sex.
+
+    `counts` (samples, genes) under current `symbols`.
+    """
+    n_samples = counts.shape[0]
+    groups = sample_groups(phenotypes, n_samples=n_samples)
+    limits = {
+        "library_size": mad_limits(values=metrics["library_size"], groups=groups, low=True, high=True, log=True,
+                                   n_mads=quality.library_size_mads),
+        "n_genes": mad_limits(values=metrics["n_genes"], groups=groups, low=True, high=False, log=False,
+                              n_mads=quality.detected_genes_mads),
+    }  # fmt: skip
+    flags = {name: limit.outside(metrics[name], groups=groups) for name, limit in limits.items()}
+    flags["no_counts"] = counts.sum(axis=1) == 0
+    sound = ~np.logical_or.reduce(list(flags.values()))
+    batches = phenotypes.standard.get("batch")
+    distance, flags["pca_distance"], limits["pca_distance"], messages = _judge_distance(
+        counts, sound=sound, groups=groups, batches=batches, quality=quality
+    )
+    measured = dict(metrics) | {"pca_distance": distance}
+    sex = check_sex(
+        counts=counts, gene_index={symbol: k for k, symbol in enumerate(symbols)}, annotated=phenotypes.sex()
+    )
+    if sex:
+        measured["sex_log2_ratio"] = sex.log2_ratio
+        mismatch = sex.mismatch & sound
+        flags["sex_mismatch"] = mismatch & quality.remove_sex_mismatch
+        messages += _sex_message(
+            mismatch, samples=phenotypes.standard["sample"], removed=quality.remove_sex_mismatch
+        )
+    reasons = tuple(tuple(name for name, flag in flags.items() if flag[row]) for row in range(n_samples))
+    return Verdict(
+        kept=np.array([not one for one in reasons]), reasons=reasons, metrics=measured, groups=groups,
+        limits=limits, expressed_sex=sex.expressed if sex else (), messages=tuple(messages),
+    )  # fmt: skip
+
+
+def sample_groups(phenotypes: Phenotypes, *, n_samples: int) -> tuple[str, ...]:
+    """The arm of each sample; for one in no arm its level; "all" in a cohort without conditions."""
+    levels = phenotypes.standard.get("condition")
+    if levels is None:
+        return ("all",) * n_samples
+    arms = phenotypes.standard["arm"]
+    return tuple(arm or level or "(empty)" for arm, level in zip(arms, levels, strict=True))
+
+
+def _judge_distance(
+    counts: npt.NDArray[np.int64],
+    *,
+    sound: npt.NDArray[np.bool_],
+    groups: Sequence[str],
+    batches: Sequence[str] | None,
+    quality: BulkQuality,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], Limits, list[tuple[str, str]]]:
+    """Distances of the sound samples (NaN for the others), who is too far, the limits, and what to tell."""
+    rows = np.flatnonzero(sound)
+    distance, far = np.full(len(groups), np.nan), np.zeros(len(groups), dtype=bool)
+    of_rows = [groups[row] for row in rows]
+    messages: list[tuple[str, str]] = []
+    if rows.size:
+        used = kept_genes(counts[rows], min_count=quality.min_count, min_samples=quality.min_samples)
+        chosen = counts[np.ix_(rows, np.flatnonzero(used))]
+        expression = log_cpm(chosen, library=np.maximum(chosen.sum(axis=1), 1).astype(np.float64))
+        found = pca_distances(
+            log_expression=expression,
+            groups=of_rows,
+            batches=[batches[row] for row in rows] if batches else None,
+        )
+        distance[rows] = found.distance
+    limits = mad_limits(values=distance[rows], groups=["all"] * rows.size, n_mads=quality.outlier_mads,
+                        low=False, high=True, log=False)  # fmt: skip
+    if not rows.size or np.isnan(distance[rows]).all():
+        messages.append(
+            ("note", f"{rows.size} samples are too few to judge outliers by their principal components")
+        )
+        return distance, far, limits, messages
+    flagged = limits.outside(distance[rows], groups=["all"] * rows.size)
+    members = subgroup_members(flagged=flagged, residuals=found.residuals, groups=of_rows)
+    far[rows] = flagged & ~members
+    for group, n in sorted(
+        Counter(group for group, member in zip(of_rows, members, strict=True) if member).items()
+    ):
+        messages.append((
+            "alarm",
+            f"{n} of {of_rows.count(group)} samples of group {group!r} lie apart together; as this looks like a "
+            "subtype or an unknown batch they were kept: look at the plot and decide",
+        ))  # fmt: skip
+    return distance, far, limits, messages
+
+
+def _sex_message(
+    mismatch: npt.NDArray[np.bool_], *, samples: Sequence[str], removed: bool
+) -> list[tuple[str, str]]:
+    names = [sample for sample, one in zip(samples, mismatch, strict=True) if one]
+    if not names:
+        return []
+    shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    done = "were removed" if removed else "were kept (quality.bulk.remove_sex_mismatch)"
+    return [
+        (
+            "alarm",
+            f"the sex genes of {len(names)} samples contradict their annotated sex; they {done}: {shown}",
+        )
+    ]

@@ -1,0 +1,44 @@
+"""Expression files: written under a temporary name, read back and compared, then renamed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from consilience.foundation.errors import DataError
+from consilience.foundation.files import atomic_path
+
+if TYPE_CHECKING:
+    import anndata
+
+
+def write_h5ad(path: Path, data: anndata.AnnData) -> None:
+    """Write `data`; the file appears only when what was read back equals what was written."""
+    import anndata
+
+    with atomic_path(path) as temporary:
+        data.write_h5ad(temporary, compression="gzip", compression_opts=1)
+        again = anndata.read_h5ad(temporary)
+        same = (
+            list(again.obs_names) == list(data.obs_names)
+            and list(again.var_names) == list(data.var_names)
+            and _same(again.X, data.X)
+            and set(again.layers) == set(data.layers)
+            and all(_same(again.layers[name], data.layers[name]) for name in data.layers)
+        )
+        if not same:
+            raise DataError("what was written is not what can be read back", where=str(path),
+                            mend="check the disk and run again")  # fmt: skip
+
+
+def _same(first: Any, second: Any) -> bool:
+    """Equal shape, type and values, dense or sparse."""
+    if first is None or second is None:
+        return first is second
+    if first.shape != second.shape or first.dtype != second.dtype:
+        return False
+    if hasattr(first, "tocsr"):
+        return (first != second).nnz == 0
+    return bool(np.array_equal(first, second))
