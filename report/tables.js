@@ -14,7 +14,7 @@
   };
 
   const cellNode = (value, kind) => {
-    const node = make("td", { class: RIGHT.has(kind) ? "right" : kind === "id" ? "id" : null });
+    const node = make("td", { class: RIGHT.has(kind) ? "right" : kind === "id" || kind === "words" ? kind : null });
     if (kind === "link" && /^https:\/\//.test(value || "")) {
       node.append(make("a", { href: value, rel: "noreferrer noopener" }, value.replace("https://", "")));
     } else node.append(cellText(value, kind));

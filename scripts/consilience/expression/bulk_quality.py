@@ -19,9 +19,14 @@ from consilience.study.sections import BulkQuality
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+LIBRARY_TOLERANCE = float(np.log(2))
+GENES_TOLERANCE = 0.1
+DISTANCE_TOLERANCE = 0.25
 EXPLANATIONS = {
-    "library_size": "counts of the sample over all genes of its file; far lower is a failed library",
-    "n_genes": "genes with at least one count; far fewer is a failed or overamplified library",
+    "library_size": "counts of the sample over all genes of its file; far lower is a failed library "
+    "(no limit within a factor of 2 of the median)",
+    "n_genes": "genes with at least one count; far fewer is a failed or overamplified library "
+    "(no limit within 10 % of the median)",
     "pca_distance": "robust distance in the leading principal components, after arm and batch medians are taken "
                     "away; far is a swapped or foreign tissue",
 }  # fmt: skip
@@ -74,9 +79,9 @@ def judge_samples(
     groups = sample_groups(phenotypes, n_samples=n_samples)
     limits = {
         "library_size": mad_limits(values=metrics["library_size"], groups=groups, low=True, high=True, log=True,
-                                   n_mads=quality.library_size_mads),
+                                   n_mads=quality.library_size_mads, tolerance=LIBRARY_TOLERANCE),
         "n_genes": mad_limits(values=metrics["n_genes"], groups=groups, low=True, high=False, log=False,
-                              n_mads=quality.detected_genes_mads),
+                              n_mads=quality.detected_genes_mads, tolerance=GENES_TOLERANCE),
     }  # fmt: skip
     flags = {name: limit.outside(metrics[name], groups=groups) for name, limit in limits.items()}
     flags["no_counts"] = counts.sum(axis=1) == 0
@@ -121,11 +126,11 @@ def _judge_distance(
     quality: BulkQuality,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], Limits, list[tuple[str, str]]]:
     """Distances of the sound samples (NaN for the others), who is too far, the limits, and what to tell."""
-    rows = np.flatnonzero(sound)
+    rows = [int(row) for row in np.flatnonzero(sound)]
     distance, far = np.full(len(groups), np.nan), np.zeros(len(groups), dtype=bool)
     of_rows = [groups[row] for row in rows]
     messages: list[tuple[str, str]] = []
-    if rows.size:
+    if rows:
         used = kept_genes(counts[rows], min_count=quality.min_count, min_samples=quality.min_samples)
         chosen = counts[np.ix_(rows, np.flatnonzero(used))]
         expression = log_cpm(chosen, library=np.maximum(chosen.sum(axis=1), 1).astype(np.float64))
@@ -135,14 +140,16 @@ def _judge_distance(
             batches=[batches[row] for row in rows] if batches else None,
         )
         distance[rows] = found.distance
-    limits = mad_limits(values=distance[rows], groups=["all"] * rows.size, n_mads=quality.outlier_mads,
-                        low=False, high=True, log=False)  # fmt: skip
-    if not rows.size or np.isnan(distance[rows]).all():
+    limits = mad_limits(
+        values=distance[rows], groups=of_rows, n_mads=quality.outlier_mads, tolerance=DISTANCE_TOLERANCE,
+        low=False, high=True, log=False,
+    )  # fmt: skip
+    if not rows or np.isnan(distance[rows]).all():
         messages.append(
-            ("note", f"{rows.size} samples are too few to judge outliers by their principal components")
+            ("note", f"{len(rows)} samples are too few to judge outliers by their principal components")
         )
         return distance, far, limits, messages
-    flagged = limits.outside(distance[rows], groups=["all"] * rows.size)
+    flagged = limits.outside(distance[rows], groups=of_rows)
     members = subgroup_members(flagged=flagged, residuals=found.residuals, groups=of_rows)
     far[rows] = flagged & ~members
     for group, n in sorted(

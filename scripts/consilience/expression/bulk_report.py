@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.expression.bulk_quality import EXPLANATIONS, Verdict
-from consilience.expression.normalise import log_cpm
+from consilience.expression.naming import NamedCounts
+from consilience.expression.normalise import Normalised, log_cpm, normalisation_record
 from consilience.expression.quality import Limits, principal_components
 from consilience.sources.matrix import BulkMatrix
 from consilience.sources.phenotypes import Phenotypes
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from consilience.expression.bulk import NamedCounts, Normalised
 
 N_BINS = 30
 FEW_GENES_MATCHED = 0.7
@@ -30,12 +30,13 @@ def removed_table(*, samples: Sequence[str], verdict: Verdict) -> pd.DataFrame:
     import pandas as pd
 
     rows = np.flatnonzero(~verdict.kept)
-    table = {
-        "id": pd.array([samples[row] for row in rows], dtype="str"),
-        "sample": pd.array([samples[row] for row in rows], dtype="str"),
-        "reason": pd.array(["; ".join(verdict.reasons[row]) for row in rows], dtype="str"),
+    names = [samples[int(row)] for row in rows]
+    reasons = ["; ".join(verdict.reasons[int(row)]) for row in rows]
+    texts = {
+        name: pd.Series(values, dtype="string")
+        for name, values in (("id", names), ("sample", names), ("reason", reasons))
     }
-    return pd.DataFrame(table | {name: values[rows] for name, values in verdict.metrics.items()})
+    return pd.DataFrame(texts | {name: values[rows] for name, values in verdict.metrics.items()})
 
 
 def quality_record(
@@ -48,8 +49,6 @@ def quality_record(
     normalised: Normalised,
 ) -> dict[str, Any]:
     """Everything that the report shows of this cohort's quality (docs/outputs.md explains each entry)."""
-    from consilience.expression.bulk import normalisation_record
-
     kept = np.flatnonzero(verdict.kept)
     arms = phenotypes.standard.get("arm", ())
     donors = phenotypes.standard.get("donor", phenotypes.standard["sample"])
@@ -100,11 +99,11 @@ def _thresholds(verdict: Verdict) -> list[dict[str, Any]]:
     entries = []
     for name, limits in verdict.limits.items():
         for group, low in limits.low.items():
-            mine = [row for row, one in enumerate(verdict.groups) if group in {one, "all"}]
+            mine = [row for row, one in enumerate(verdict.groups) if one == group]
             entries.append({
                 "metric": name, "scope": group if len(limits.low) > 1 else "all",
                 "low": number(low), "high": number(limits.high[group]), "median": number(limits.median[group]),
-                "mad": number(limits.mad), "n_mads": limits.n_mads,
+                "mad": number(limits.mad[group]), "n_mads": limits.n_mads,
                 "n_removed": sum(name in verdict.reasons[row] for row in mine),
                 "explanation": EXPLANATIONS[name] + (" (MAD of the logarithm)" if limits.log else ""),
             })  # fmt: skip

@@ -1,4 +1,4 @@
-"""Gene names that a spreadsheet turned into dates: which genes a date may have been (doi:10.1186/s13059-016-1044-7)."""
+"""Gene names that a spreadsheet turned into dates (doi:10.1186/s13059-016-1044-7): which genes they were."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from consilience.expression.gene_table import GeneTable
 
 _MONTHS = {
-    "jan": 1, "feb": 2, "mar": 3, "mrz": 3, "mär": 3, "apr": 4, "may": 5, "mai": 5, "jun": 6, "jul": 7, "aug": 8,
-    "sep": 9, "oct": 10, "okt": 10, "nov": 11, "dec": 12, "dez": 12,
+    "jan": 1, "feb": 2, "mar": 3, "mrz": 3, "mär": 3, "apr": 4, "may": 5, "mai": 5, "jun": 6,
+    "jul": 7, "aug": 8, "sep": 9, "oct": 10, "okt": 10, "nov": 11, "dec": 12, "dez": 12,
 }  # fmt: skip
 _STEMS = {
     1: ("JAN",), 2: ("FEB",), 3: ("MARCH", "MARC", "MAR"), 4: ("APR",), 5: ("MAY",), 6: ("JUN",), 7: ("JUL",),
@@ -30,7 +30,7 @@ def looks_mangled(text: str) -> bool:
 
 
 def month_and_number(text: str) -> set[tuple[int, int]]:
-    """Every (month, gene number) that a date can stand for: "2003-03-01" is MARCH1 typed in 2003, or "Mar-03"."""
+    """Every (month, gene number) a date can stand for: "2003-03-01" is MARCH1 typed in 2003, or "Mar-03"."""
     if not text or not (text[0].isdigit() or text[-1].isdigit()):
         return set()
     if found := _SERIAL.fullmatch(text):
@@ -70,7 +70,7 @@ def _of_date(day: date) -> set[tuple[int, int]]:
 
 
 def date_candidates(text: str, *, table: GeneTable) -> tuple[int, ...]:
-    """Rows of all genes whose current or previous symbol a spreadsheet turns into this date; else by synonym."""
+    """Rows of all genes whose current or previous symbol becomes this date in a sheet; else synonyms."""
     names = [f"{stem}{number}" for month, number in month_and_number(text) for stem in _STEMS[month]]
     rows = {row for name in names for row in table.rows_of_previous.get(name, ())}
     rows |= {table.row_of[name] for name in names if name in table.row_of}

@@ -127,4 +127,15 @@ def load_gene_table(path: Path = GENE_TABLE) -> GeneTable:
     columns = list(zip(*rows, strict=True))
     ids = columns[1]
     symbols = tuple(symbol or ids[row] for row, symbol in enumerate(columns[0]))
-    return GeneTable(symbols, *columns[1:5], tuple(map(int, columns[5])), *columns[6:])
+    _, ensembl_ids, entrez, gene_types, chromosomes, positions, previous, synonyms, other_ensembl = columns
+    return GeneTable(
+        symbols=symbols,
+        ensembl_ids=ensembl_ids,
+        entrez=entrez,
+        gene_types=gene_types,
+        chromosomes=chromosomes,
+        positions=tuple(map(int, positions)),
+        previous=previous,
+        synonyms=synonyms,
+        other_ensembl=other_ensembl,
+    )

@@ -23,6 +23,8 @@ _ENTREZ = re.compile(r"(\d{1,9})(?:\.0)?")
 _MANY = re.compile(r"\s*(?:///?|;|,|\|\|)\s*")
 _BLANK = {"", "-", "--", "---", "?", ".", "na", "n/a", "nan", "none", "null", "<na>"}
 _SHOWN_CANDIDATES = 4
+_STRONG = {"exact", "ensembl", "entrez", "previous"}
+_REFUSED = {"ambiguous", "unmatched", "blank"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,27 +110,28 @@ def resolve(ids: Sequence[Any], *, table: GeneTable) -> GeneMatch:
     """
     given = [_clean(entry) for entry in ids]
     answers = {name: _answer(name, table) for name in dict.fromkeys(given)}
-    strong = {
-        answer.rows[0] for answer in answers.values() if answer.how in {"exact", "ensembl", "entrez", "previous"}
-    }
+    strong = {answer.rows[0] for answer in answers.values() if answer.how in _STRONG}
     for name, answer in answers.items():
         if answer.how == "synonym" and answer.rows[0] in strong:
             symbol = table.symbols[answer.rows[0]]
-            answers[name] = _Answer("ambiguous", answer.rows, f"a synonym of {symbol}, which is listed as well")
+            why = f"a synonym of {symbol}, which is listed as well"
+            answers[name] = _Answer("ambiguous", answer.rows, why)
     return _summary(given, answers, table)
 
 
 def _summary(given: list[str], answers: dict[str, _Answer], table: GeneTable) -> GeneMatch:
     """Put the answers in the order of the input, and each kind of trouble in its list."""
     symbol_of = {
-        name: table.symbols[answer.rows[0]] if answer.how not in {"ambiguous", "unmatched", "blank"} else ""
+        name: table.symbols[answer.rows[0]] if answer.how not in _REFUSED else ""
         for name, answer in answers.items()
     }
     return GeneMatch(
         symbol=tuple(symbol_of[name] for name in given),
         how=tuple(answers[name].how for name in given),
         renamed=tuple(
-            (name, symbol_of[name]) for name, answer in answers.items() if answer.how in {"previous", "synonym"}
+            (name, symbol_of[name])
+            for name, answer in answers.items()
+            if answer.how in {"previous", "synonym"}
         ),
         ambiguous=tuple(
             (name, answer.why or _names(answer.rows, table))
@@ -169,7 +172,10 @@ def _answer(name: str, table: GeneTable) -> _Answer:
         row = table.row_of_entrez.get(found[1].lstrip("0"))
         if row is not None:
             return _Answer("entrez", (row,))
-    return _by_other_symbol(name, table) or _mangled(name, table) or _compound(name, table) or _Answer("unmatched")
+    for look in (_by_other_symbol, _mangled, _compound):
+        if answer := look(name, table):
+            return answer
+    return _Answer("unmatched")
 
 
 def _ensembl(found: re.Match[str], table: GeneTable) -> _Answer:
@@ -226,7 +232,7 @@ def _compound(name: str, table: GeneTable) -> _Answer | None:
 
 
 def _believe_first(first: _Answer, second: _Answer | None) -> _Answer | None:
-    """The number when it is known; else the symbol, but no synonym: the number says it is one special gene."""
+    """The number when it is known; else the symbol, but no synonym: the number means one special gene."""
     if first.how in {"ensembl", "entrez"}:
         return first
     return second if second and second.how in {"exact", "previous"} else None
@@ -235,7 +241,7 @@ def _believe_first(first: _Answer, second: _Answer | None) -> _Answer | None:
 def _one_to_many(answers: list[_Answer], table: GeneTable) -> _Answer:
     """Several ids in one row: one gene only when all of them are names of that gene."""
     rows = tuple(sorted({row for answer in answers for row in answer.rows}))
-    known = all(answer.how not in {"ambiguous", "unmatched", "blank"} for answer in answers)
+    known = all(answer.how not in _REFUSED for answer in answers)
     if len(rows) == 1 and known:
         return answers[0]
     if not rows:

@@ -40,5 +40,5 @@ def _same(first: Any, second: Any) -> bool:
     if first.shape != second.shape or first.dtype != second.dtype:
         return False
     if hasattr(first, "tocsr"):
-        return (first != second).nnz == 0
+        return bool((first != second).nnz == 0)
     return bool(np.array_equal(first, second))

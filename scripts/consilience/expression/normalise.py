@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from consilience.foundation.errors import DataError
+from consilience.study.sections import BulkQuality, NormalisationSection
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 PER_MILLION = 1e6
 MIN_REFERENCE_GENES = 10
+
 Method = Literal["median of ratios", "median of ratios, positive counts"]
 
 
@@ -25,6 +27,17 @@ class SizeFactors:
     values: npt.NDArray[np.float64]
     method: Method
     n_genes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """`kept` (genes,) of the named genes; `counts` and `x` (kept samples, kept genes); `factors` per kept sample."""
+
+    kept: npt.NDArray[np.bool_]
+    counts: npt.NDArray[np.int64]
+    x: npt.NDArray[np.float32]
+    factors: SizeFactors
+    highly_variable: npt.NDArray[np.bool_]
 
 
 def size_factors(counts: npt.NDArray[np.integer]) -> SizeFactors:
@@ -78,3 +91,35 @@ def log_cpm(counts: npt.NDArray[np.integer], *, library: npt.NDArray[np.float64]
     With `library` the row totals this equals scanpy's ``normalize_total(target_sum=1e6)`` then ``log1p``.
     """
     return np.log1p(counts * (PER_MILLION / library)[:, None]).astype(np.float32)
+
+
+def normalise_counts(
+    counts: npt.NDArray[np.int64], *, quality: BulkQuality, normalisation: NormalisationSection
+) -> Normalised:
+    """Drop low genes, then size factors and log counts per million; `counts` (kept samples, genes)."""
+    kept = kept_genes(counts, min_count=quality.min_count, min_samples=quality.min_samples)
+    if not kept.any():
+        raise DataError(
+            f"no gene has {quality.min_count} counts in {quality.min_samples:.0%} of the samples",
+            mend="lower quality.bulk.min_count or min_samples, or check that these are raw counts",
+        )
+    counts = np.ascontiguousarray(counts[:, kept])
+    factors = size_factors(counts)
+    library = effective_library(totals=counts.sum(axis=1), factors=factors.values)
+    x = log_cpm(counts, library=library)
+    variance = x.var(axis=0, dtype=np.float64)
+    top = np.argsort(-variance, kind="stable")[: normalisation.highly_variable_genes]
+    variable = np.zeros(counts.shape[1], dtype=bool)
+    variable[top] = True
+    return Normalised(kept, counts, x, factors, variable)
+
+
+def normalisation_record(normalised: Normalised) -> dict[str, str | int | float]:
+    """How X was made, for the file and the report."""
+    return {
+        "method": f"{normalised.factors.method} (DESeq2), log1p",
+        "x": "log1p(counts per million of the effective library size)",
+        "target_sum": PER_MILLION,
+        "n_reference_genes": normalised.factors.n_genes,
+        "n_highly_variable": int(normalised.highly_variable.sum()),
+    }

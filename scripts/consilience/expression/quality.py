@@ -1,8 +1,8 @@
 """Quality figures of samples and the limits beyond which a sample is set aside. Pure functions.
 
 All limits are medians plus or minus a number of MADs (median absolute deviations, scaled so that they equal
-the standard deviation of normal data), taken around the median of each group of samples with one common MAD.
-Groups are the arms: a difference between cases and controls is what a study looks for and must never make
+the standard deviation of normal data), taken around the median of each group of samples. The MAD is the
+group's own from 20 samples on, and below that the common one of all groups' residuals. Groups are the arms: a difference between cases and controls is what a study looks for and must never make
 the smaller arm look like outliers.
 """
 
@@ -21,21 +21,25 @@ if TYPE_CHECKING:
 MAD_TO_SD = 1.4826
 MEAN_DEVIATION_TO_SD = 1.2533
 MIN_SAMPLES_FOR_PCA = 6
-MAX_COMPONENTS = 5
+OWN_MAD_FROM = 20
+MAX_COMPONENTS = 3
+CORE_SHARE = 0.75
+LEAVE_OUT_UP_TO = 100
 SUBGROUP_SHARE = 0.15
+SAME_DIRECTION = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Limits of one metric: `low`, `high` (None: no limit) by group, in the metric's own units.
 
-    `median` by group; `mad` common to all groups, on the scale of the judgement (log when `log`).
+    `median` and `mad` by group, the MAD on the scale of the judgement (log when `log`).
     """
 
     low: dict[str, float | None]
     high: dict[str, float | None]
     median: dict[str, float]
-    mad: float
+    mad: dict[str, float]
     n_mads: float
     log: bool
 
@@ -73,10 +77,12 @@ def mad_limits(
     low: bool,
     high: bool,
     log: bool,
+    tolerance: float = 0.0,
 ) -> Limits:
     """Limits of a metric; `values` (samples,), `groups` one name per sample, `low` and `high` which sides.
 
-    With `log`, deviations are taken of the logarithm and zeros lie below every limit. Non-finite values are
+    No limit is nearer to its median than `tolerance` (a share of the median; with `log` a natural logarithm):
+    in a very even cohort a sound sample can be many MADs away. With `log`, deviations are taken of the logarithm and zeros lie below every limit. Non-finite values are
     left out of the medians. When all residuals are equal there is no spread to judge by, and no limit.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -88,19 +94,25 @@ def mad_limits(
         name: float(np.median(scaled[mine])) if (mine := usable & (group_of == k)).any() else np.nan
         for k, name in enumerate(names)
     }
-    centre = np.array([centres[group] for group in groups])
-    mad = mad_of((scaled - centre)[usable]) if usable.any() else 0.0
+    residuals = scaled - np.array([centres[group] for group in groups])
+    common = mad_of(residuals[usable]) if usable.any() else 0.0
+    mads = {
+        name: mad_of(residuals[mine]) if (mine := usable & (group_of == k)).sum() >= OWN_MAD_FROM else common
+        for k, name in enumerate(names)
+    }
     back = np.exp if log else np.asarray
 
     def limit(name: str, sign: int, wanted: bool) -> float | None:
-        usable_limit = wanted and mad > 0 and np.isfinite(centres[name])
-        return float(back(centres[name] + sign * n_mads * mad)) if usable_limit else None
+        if not wanted or mads[name] <= 0 or not np.isfinite(centres[name]):
+            return None
+        least = tolerance if log else tolerance * abs(centres[name])
+        return float(back(centres[name] + sign * max(n_mads * mads[name], least)))
 
     return Limits(
         low={name: limit(name, -1, low) for name in names},
         high={name: limit(name, 1, high) for name in names},
         median={name: float(back(centres[name])) for name in names},
-        mad=mad,
+        mad=mads,
         n_mads=n_mads,
         log=log,
     )
@@ -111,44 +123,61 @@ class SampleDistances:
     """Robust PCA distances.
 
     `distance` (samples,), NaN for all when there are too few samples; `residuals` (samples, genes) log
-    expression without group and batch medians.
+    expression without group and batch medians; `core` (samples,) those that the components rest on.
     """
 
     distance: npt.NDArray[np.float64]
     residuals: npt.NDArray[np.float64]
-    n_components: int
+    core: npt.NDArray[np.bool_]
 
 
 def pca_distances(
     *, log_expression: npt.NDArray[np.floating], groups: Sequence[str], batches: Sequence[str] | None = None
 ) -> SampleDistances:
-    """How far each sample lies from its group in the space of the leading principal components.
+    """How far each sample lies from the space in which its cohort varies; `log_expression` (samples, genes).
 
-    `log_expression` (samples, genes). From every gene the median of the sample's group is taken away, then
-    the median of its batch, so that neither the studied difference nor a known batch counts as distance
-    (in a group of one or two samples little is left: they are judged mildly, on purpose). Scores on each
-    component are divided by their MAD, so that outliers, which pull components towards themselves, stand
-    out instead of hiding; the distance is the Euclidean norm of these. Up to five components, at most a
-    quarter of the samples.
+    From every gene the median of the sample's group is taken away, then the median of its batch, so that
+    neither the studied difference nor a known batch counts as distance (in a group of one or two samples
+    little is left: they are judged mildly, on purpose). The leading components of the three quarters of
+    samples nearest to their median, the core, span how sound samples vary; the distance of a sample is the
+    root mean square, over genes, of what these components leave of it. Outliers are no part of the core, so
+    they cannot pull the components towards themselves. Core samples helped to place the components; up to a
+    core of 100, where that matters, each is therefore measured from the components of the core without it.
 
     References
     ----------
-    Hubert M, Rousseeuw PJ, Vanden Branden K. ROBPCA. Technometrics 47:64, 2005 (score distances).
+    Hubert M, Rousseeuw PJ, Vanden Branden K. ROBPCA. Technometrics 47:64, 2005 (orthogonal distance).
     """
     residuals = np.array(log_expression, dtype=np.float64)
-    n_samples = residuals.shape[0]
+    n_samples, n_genes = residuals.shape
     for names in (groups, batches):
         for name in dict.fromkeys(names or ()):
             mine = np.array([one == name for one in names or ()])
             residuals[mine] -= np.median(residuals[mine], axis=0)
     if n_samples < MIN_SAMPLES_FOR_PCA or not residuals.any():
-        return SampleDistances(np.full(n_samples, np.nan), residuals, 0)
-    components = min(MAX_COMPONENTS, max(2, n_samples // 4))
-    scores = principal_components(residuals, n_components=components).scores
-    spread = np.array([mad_of(column - np.median(column)) for column in scores.T])
-    used = spread > 1e-9 * max(spread.max(), 1e-300)
-    centred = (scores - np.median(scores, axis=0))[:, used] / spread[used]
-    return SampleDistances(np.sqrt((centred**2).sum(axis=1)), residuals, int(used.sum()))
+        return SampleDistances(np.full(n_samples, np.nan), residuals, np.ones(n_samples, dtype=bool))
+    products = residuals @ residuals.T
+    order = np.argsort(np.diag(products), kind="stable")
+    core = np.zeros(n_samples, dtype=bool)
+    core[order[: int(np.ceil(CORE_SHARE * n_samples))]] = True
+    leave_out = int(core.sum()) <= LEAVE_OUT_UP_TO
+    squares = [
+        _squares_left(products, rows=np.array([row]), core=core & (np.arange(n_samples) != row)) for row in range(n_samples)
+    ] if leave_out else [_squares_left(products, rows=np.arange(n_samples), core=core)]
+    return SampleDistances(np.sqrt(np.concatenate(squares) / n_genes), residuals, core)
+
+
+def _squares_left(
+    products: npt.NDArray[np.float64], *, rows: npt.NDArray[np.intp], core: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """Squared lengths of samples beyond the leading components of a core, from all inner products; (rows,)."""
+    members = np.flatnonzero(core)
+    n_components = min(MAX_COMPONENTS, max(1, members.size // 4))
+    roots, vectors = np.linalg.eigh(products[np.ix_(members, members)])
+    roots, vectors = roots[-n_components:], vectors[:, -n_components:]
+    used = roots > 1e-12 * max(roots[-1], 1e-300)
+    scores = (products[np.ix_(rows, members)] @ vectors[:, used]) / np.sqrt(roots[used])
+    return np.maximum(np.diag(products)[rows] - (scores**2).sum(axis=1), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,16 +212,14 @@ def subgroup_members(
     batch: to remove it would change the question, so it is kept and reported.
     """
     members = np.zeros(len(groups), dtype=bool)
-    rows = np.flatnonzero(flagged)
-    if rows.size < 3:
+    rows = [int(row) for row in np.flatnonzero(flagged)]
+    if len(rows) < 3:
         return members
-    directions = residuals[rows]
-    norms = np.linalg.norm(directions, axis=1, keepdims=True)
-    directions = directions / np.where(norms > 0, norms, 1.0)
-    alike = directions @ directions.T > 0.5
+    norms = np.linalg.norm(residuals[rows], axis=1, keepdims=True)
+    directions = residuals[rows] / np.where(norms > 0, norms, 1.0)
+    alike = directions @ directions.T > SAME_DIRECTION
     sizes = Counter(groups)
-    of_group = np.array([groups[row] for row in rows])
     for position, row in enumerate(rows):
-        companions = int((alike[position] & (of_group == groups[row])).sum())
+        companions = sum(groups[other] == groups[row] for other, near in zip(rows, alike[position], strict=True) if near)
         members[row] = companions > max(2.0, SUBGROUP_SHARE * sizes[groups[row]])
     return members

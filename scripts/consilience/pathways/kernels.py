@@ -12,7 +12,7 @@ from typing import Any
 import numba
 import numpy as np
 
-WIDTH = 128
+WIDTH = 64
 BLOCK = 64
 # Sums may be reordered for vector registers; NaN and infinity keep their meaning.
 _OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}, "boundscheck": False}
@@ -50,7 +50,7 @@ def weighted_sums(
     first_tile: int,
     last_tile: int,
 ) -> None:
-    """For tiles first … last: sums[s, i] = Σ weight[e] values[s, member[e]] over e in start[i] … start[i + 1]."""
+    """In some tiles: sums[s, i] = Σ weight[e] values[s, member[e]] over e in start[i] … start[i + 1]."""
     n_samples, n = values.shape
     n_sums = len(start) - 1
     turned = np.empty((n, WIDTH), values.dtype)
@@ -84,7 +84,7 @@ def sampled_products(
     first_tile: int,
     last_tile: int,
 ) -> None:
-    """products[e] += Σ_s outer[s, i] values[s, member[e]] for e in start[i] … start[i + 1], over the tiles."""
+    """In some tiles: products[e] += Σ_s outer[s, i] values[s, member[e]] for e in start[i] … start[i + 1]."""
     turned = np.empty((values.shape[1], WIDTH), values.dtype)
     other = np.empty((outer.shape[1], WIDTH), values.dtype)
     for tile in range(first_tile, last_tile):
@@ -98,3 +98,46 @@ def sampled_products(
                 for s in range(WIDTH):
                     total += left[s] * right[s]
                 products[e] += total
+
+
+@_compiled
+def sparse_sums(
+    row_start: np.ndarray,
+    gene: np.ndarray,
+    value: np.ndarray,
+    start: np.ndarray,
+    member: np.ndarray,
+    weight: np.ndarray,
+    sums: np.ndarray,
+    first_row: int,
+    last_row: int,
+) -> None:
+    """For some rows of a CSR matrix: sums[s, member[e]] += value × weight[e] over e of each gene."""
+    for sample in range(first_row, last_row):
+        total = sums[sample]
+        total[:] = 0
+        for entry in range(row_start[sample], row_start[sample + 1]):
+            amount = value[entry]
+            for e in range(start[gene[entry]], start[gene[entry] + 1]):
+                total[member[e]] += amount * weight[e]
+
+
+@_compiled
+def sparse_products(
+    row_start: np.ndarray,
+    gene: np.ndarray,
+    value: np.ndarray,
+    start: np.ndarray,
+    member: np.ndarray,
+    outer: np.ndarray,
+    products: np.ndarray,
+    first_row: int,
+    last_row: int,
+) -> None:
+    """products[e] += value × outer[s, member[e]] over some rows of a CSR matrix."""
+    for sample in range(first_row, last_row):
+        left = outer[sample]
+        for entry in range(row_start[sample], row_start[sample + 1]):
+            amount = value[entry]
+            for e in range(start[gene[entry]], start[gene[entry] + 1]):
+                products[e] += amount * left[member[e]]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Cell: TypeAlias = str | int | float | bool | None
 Level = Literal["alarm", "note", "good"]
-CellKind = Literal["text", "id", "integer", "number", "share", "bytes", "seconds", "link"]
+CellKind = Literal["text", "words", "id", "integer", "number", "share", "bytes", "seconds", "link"]
 
 
 @dataclass(frozen=True, slots=True)

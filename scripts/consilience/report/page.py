@@ -9,15 +9,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from consilience import __version__
 from consilience.foundation import provenance
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import write_text
 from consilience.foundation.jobs import log
 from consilience.foundation.places import REPORT_TEMPLATES
-from consilience.report.cells import cell_text, tsv_text
+from consilience.report.cells import cell_text, table_json, tsv_text
 from consilience.report.elements import Section, Table, tables_of, walk
 from consilience.report.front import front_page
-from consilience.report.record import revision, software_versions, write_record
+from consilience.report.record import revision, write_record
 from consilience.report.results import StudyResults
 from consilience.report.sections import section_makers
 from consilience.study.cohorts import Cohort
@@ -73,13 +74,14 @@ def render_page(*, study: StudyResults, sections: Sequence[Section], date: str) 
     )
     environment.filters["cell"] = cell_text
     environment.filters["block_json"] = block_json
+    environment.filters["table_json"] = table_json
     style = _asset("style.css")
     script = "\n".join(_asset(name) for name in SCRIPTS)
     return environment.get_template("page.html.j2").render(
         front=front_page(study=study, sections=sections, date=date),
         sections=sections,
-        version=revision(),
-        versions=software_versions(),
+        version=__version__,
+        revision=revision(),
         style=_trusted(style),
         script=_trusted(script),
         policy=_content_policy(style=style, script=script),

@@ -11,6 +11,7 @@ from consilience.foundation.errors import DataError
 from consilience.foundation.files import read_json
 from consilience.report.pseudonyms import Pseudonyms
 from consilience.report.shapes import (
+    Coverage,
     Embedding,
     ExpressionQuality,
     RawProvenance,
@@ -106,10 +107,10 @@ class StudyResults:
             table["id"] = [f"cell {number}" for number in range(1, len(table) + 1)]
         return table
 
-    @cached_property
-    def coverage(self) -> dict[str, Any] | None:
-        """pathways/coverage.json, or None when there is no expression cohort."""
-        return self.json("pathways/coverage.json") if self.expression_cohorts else None
+    @property
+    def coverage(self) -> Coverage:
+        """pathways/coverage.json."""
+        return self._shape(self.root / "pathways" / "coverage.json", Coverage)
 
     @cached_property
     def found(self) -> dict[str, Any] | None:

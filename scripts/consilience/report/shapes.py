@@ -164,6 +164,49 @@ class RawProvenance(Shape):
     files: tuple[RawFile, ...] = ()
 
 
+class PathwayCoverage(Shape):
+    """One gene set: how much of it is measured, whether the mask has it, and why not."""
+
+    pathway: str
+    collection: str = ""
+    n_genes: int
+    n_measured: int
+    coverage: float
+    kept: bool
+    why: str = ""
+    same_as: str = ""
+
+
+class CohortCoverage(Shape):
+    """How much of the mask one cohort measures."""
+
+    cohort: str
+    n_genes: int
+    n_in_pathways: int
+    n_in_mask: int
+    share_of_mask: float
+
+
+class UnknownMember(Shape):
+    """A member of gene sets that is no known human gene."""
+
+    member: str
+    n_pathways: int
+
+
+class Coverage(Shape):
+    """pathways/coverage.json."""
+
+    n_pathways: int
+    n_kept: int
+    n_genes_in_mask: int
+    dropped_by_reason: dict[str, int] = {}
+    cohorts: tuple[CohortCoverage, ...] = ()
+    n_unknown_members: int = 0
+    unknown_members: tuple[UnknownMember, ...] = ()
+    pathways: tuple[PathwayCoverage, ...]
+
+
 def read_shape(path: Path, shape: type[ShapeType]) -> ShapeType:
     """Read a JSON file into its shape; one `DataError` lists everything that is missing or mistyped."""
     if not path.is_file():

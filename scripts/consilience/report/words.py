@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+NARROW = "\N{NARROW NO-BREAK SPACE}"
 KIND_WORDS = {
     "bulk": "bulk",
     "single_cell": "single cell",
@@ -48,11 +49,11 @@ def listed(items: Iterable[str], *, last: str = "and") -> str:
 
 
 def percent(part: float, whole: float) -> str:
-    """A share in percent with two digits; "0 %" of nothing."""
+    """A share in percent with two digits, kept on one line; "0 %" of nothing."""
     if not whole:
-        return "0 %"
+        return f"0{NARROW}%"
     value = 100 * part / whole
-    return f"{value:.0f} %" if value >= 10 or value == 0 else f"{value:.1f} %"
+    return f"{value:.0f}{NARROW}%" if value >= 10 or value == 0 else f"{value:.1f}{NARROW}%"
 
 
 def megabytes(size: int) -> str:

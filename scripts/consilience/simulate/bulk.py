@@ -43,7 +43,9 @@ def simulate_bulk(*, cohort: Cohort, settings: SimulationSection, truth: Truth) 
     import pandas as pd
 
     planned = planned_samples(cohort, settings)
-    kinds = plant_outliers(planned, n_outliers=bulk_sizes(cohort, settings).n_outliers, cohort=cohort, truth=truth)
+    kinds = plant_outliers(
+        planned, n_outliers=bulk_sizes(cohort, settings).n_outliers, cohort=cohort, truth=truth
+    )
     counts = np.empty((len(planned), len(truth.genes)), dtype=np.int64)
     facts, ages, labelled = [], [], []
     for row, (one, kind) in enumerate(zip(planned, kinds, strict=True)):
@@ -58,7 +60,9 @@ def simulate_bulk(*, cohort: Cohort, settings: SimulationSection, truth: Truth) 
             mean=(library * mean / mean.sum())[None, :].astype(np.float32),
             dispersion=bulk_dispersion(truth), rng=rng,
         ).dense(len(mean))[0]  # fmt: skip
-        shown = replace(one, sex={"male": "female", "female": "male"}[one.sex]) if kind == "sex_mismatch" else one
+        shown = (
+            replace(one, sex={"male": "female", "female": "male"}[one.sex]) if kind == "sex_mismatch" else one
+        )
         labelled.append(shown)
         ages.append(age)
         facts.append({
@@ -79,7 +83,9 @@ def plant_outliers(
             value=n_outliers, allowed=f"0 to {len(planned) // 2}",
         )  # fmt: skip
     kinds = [""] * len(planned)
-    for rank, row in enumerate(stream(truth.seed, cohort.name, "outliers").permutation(len(planned))[:n_outliers]):
+    for rank, row in enumerate(
+        stream(truth.seed, cohort.name, "outliers").permutation(len(planned))[:n_outliers]
+    ):
         kinds[row] = OUTLIER_KINDS[rank % len(OUTLIER_KINDS)]
     return kinds
 
@@ -102,9 +108,12 @@ def sample_profile(
     if kind == "swapped_tissue":
         log_mean += stream(truth.seed, "other tissue").normal(0.0, 1.5, log_mean.size)
     silence_sex_genes(log_mean, sex=sample.sex, truth=truth)
-    return with_mitochondrial_share(
-        profile=np.exp(log_mean)[None, :], mitochondrial=truth.rows_of_chromosome("MT"), share=MITOCHONDRIAL_SHARE
-    )[0]
+    profile = with_mitochondrial_share(
+        profile=np.exp(log_mean)[None, :],
+        mitochondrial=truth.rows_of_chromosome("MT"),
+        share=MITOCHONDRIAL_SHARE,
+    )
+    return np.asarray(profile[0])
 
 
 def silence_sex_genes(log_mean: Floats, *, sex: str, truth: Truth) -> None:

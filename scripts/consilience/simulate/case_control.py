@@ -131,7 +131,9 @@ class CaseControlCells:
         )  # fmt: skip
         return self._block(task, state=state, types=types, others=others, library=library, counts=counts)
 
-    def _block(self, task: CellTask, *, state: Any, types: Any, others: Any, library: Any, counts: Any) -> Block:
+    def _block(
+        self, task: CellTask, *, state: Any, types: Any, others: Any, library: Any, counts: Any
+    ) -> Block:
         context, n = task.context, task.size
         one, names = context.planned, column_names(self.cohort)
         start = task.number * BLOCK

@@ -48,35 +48,22 @@ def build_catalogue(*, n_genes: int) -> Catalogue:
     from consilience.pathways.gene_sets import load_gene_sets
 
     table = load_gene_table()
-    named = [(one.name, one.collection, one.genes) for one in load_gene_sets(["hallmark", "reactome"])]
-    members = {name: current_symbols(genes, table=table) for name, _, genes in named}
+    gene_sets = load_gene_sets(["hallmark", "reactome"])
+    members = {one.name: tuple(gene for gene in one.genes if gene in table.row_of) for one in gene_sets}
     chosen = choose_genes(n_genes=n_genes, members=members, table=table)
     rows = sorted(table.row_of[symbol] for symbol in chosen)
     row_here = {table.symbols[row]: position for position, row in enumerate(rows)}
-    sets = {name: tuple(sorted(row_here[g] for g in genes if g in row_here)) for name, genes in members.items()}
+    sets = {
+        name: tuple(sorted(row_here[g] for g in genes if g in row_here)) for name, genes in members.items()
+    }
     return Catalogue(
         symbols=tuple(table.symbols[row] for row in rows),
         ensembl_ids=tuple(table.ensembl_ids[row] for row in rows),
         chromosomes=tuple(table.chromosomes[row] for row in rows),
         positions=tuple(table.positions[row] for row in rows),
         sets={name: genes for name, genes in sets.items() if genes},
-        collections={name: collection for name, collection, _ in named},
+        collections={one.name: one.collection for one in gene_sets},
     )
-
-
-def current_symbols(names: Sequence[str], *, table: GeneTable) -> tuple[str, ...]:
-    """Today's symbols of gene-set members; members that are no gene today, or several, are left out."""
-    found = dict.fromkeys(
-        table.symbols[row] for name in names if (row := _row_of(name, table)) is not None
-    )
-    return tuple(found)
-
-
-def _row_of(name: str, table: GeneTable) -> int | None:
-    if name in table.row_of:
-        return table.row_of[name]
-    rows = table.rows_of_previous.get(name, ())
-    return rows[0] if len(rows) == 1 else None
 
 
 def choose_genes(*, n_genes: int, members: Mapping[str, Sequence[str]], table: GeneTable) -> list[str]:

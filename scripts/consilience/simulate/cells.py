@@ -25,7 +25,8 @@ HEALTHY, DYING, EMPTY, DOUBLET = "", "dying", "empty", "doublet"
 @dataclass(frozen=True)
 class Block:
     """Cells of one block of a `sample`, from cell `start` of it on: `columns` phenotype text (n,), `facts`
-    planted (n,), `counts` (n, genes)."""
+    planted (n,), `counts` (n, genes).
+    """
 
     sample: str
     start: int
@@ -40,7 +41,6 @@ class CellModel:
     """What all blocks of a cohort share: how programs act and how counts scatter."""
 
     truth: Truth
-    n_genes: int
 
     @cached_property
     def mitochondrial(self) -> npt.NDArray[np.intp]:
@@ -64,7 +64,7 @@ class CellModel:
     @property
     def library(self) -> float:
         """Typical counts of a cell: grows with the square root of the number of genes."""
-        return 55.0 * float(np.sqrt(self.n_genes))
+        return 55.0 * float(np.sqrt(len(self.truth.genes)))
 
     def program_effect(self, scores: Floats) -> npt.NDArray[np.float32]:
         """Factor on the touched genes (n, touched) for program scores (n, programs)."""
@@ -84,7 +84,9 @@ class CellModel:
         inside = mean[:, self.mitochondrial].sum(axis=1)
         outside = mean.sum(axis=1) - inside
         share = mitochondrial if self.mitochondrial.size else np.zeros_like(mitochondrial)
-        mean_mitochondrial = mean[:, self.mitochondrial] * (library * share / np.maximum(inside, 1e-12))[:, None]
+        mean_mitochondrial = (
+            mean[:, self.mitochondrial] * (library * share / np.maximum(inside, 1e-12))[:, None]
+        )
         mean *= (library * (1.0 - share) / outside).astype(np.float32)[:, None]
         mean[:, self.mitochondrial] = mean_mitochondrial
         return mean
@@ -103,15 +105,17 @@ def cell_barcodes(*, first: int, n: int, seed: int, cohort: str, suffix: str) ->
     """
     rng = stream(seed, cohort, "barcodes")
     factor, offset = int(rng.integers(1 << 20, 1 << 31)) * 2 + 1, int(rng.integers(1 << 31))
-    numbers = (np.arange(first, first + n, dtype=np.uint64) * np.uint64(factor) + np.uint64(offset)) % np.uint64(1 << 32)
+    numbers = (
+        np.arange(first, first + n, dtype=np.uint64) * np.uint64(factor) + np.uint64(offset)
+    ) % np.uint64(1 << 32)
     shifts = np.arange(30, -1, -2, dtype=np.uint64)
-    letters = np.frombuffer(b"ACGT", dtype=np.uint8)[((numbers[:, None] >> shifts) & np.uint64(3)).astype(np.intp)]
+    letters = np.frombuffer(b"ACGT", dtype=np.uint8)[
+        ((numbers[:, None] >> shifts) & np.uint64(3)).astype(np.intp)
+    ]
     return [row.tobytes().decode() + suffix for row in letters]
 
 
-def log_profiles(
-    *, truth: Truth, cohort: str, donor: str, batch: str, sex: str, diseased: bool
-) -> Floats:
+def log_profiles(*, truth: Truth, cohort: str, donor: str, batch: str, sex: str, diseased: bool) -> Floats:
     """Log profile of every cell type (types, genes) in one sample of a case-control cohort."""
     model = truth.expression
     log_mean = model.base + model.by_type

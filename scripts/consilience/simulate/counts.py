@@ -56,7 +56,9 @@ def draw_counts(
     exact = uniform[possible].astype(np.float64) + rng.random(possible.size) * _STEP
     values = np.zeros(possible.size, dtype=np.int64)
     large = means > _LARGE_MEAN
-    values[~large] = invert_negative_binomial(uniform=exact[~large], mean=means[~large], dispersion=spread[~large])
+    values[~large] = invert_negative_binomial(
+        uniform=exact[~large], mean=means[~large], dispersion=spread[~large]
+    )
     rate = rng.gamma(1.0 / spread[large], spread[large] * means[large])
     values[large] = rng.poisson(rate)
     if dropout > 0:
@@ -95,9 +97,7 @@ def invert_negative_binomial(*, uniform: Floats, mean: Floats, dispersion: Float
     return result
 
 
-def with_mitochondrial_share(
-    *, profile: Floats, mitochondrial: npt.NDArray[np.intp], share: float
-) -> Floats:
+def with_mitochondrial_share(*, profile: Floats, mitochondrial: npt.NDArray[np.intp], share: float) -> Floats:
     """Scale profiles (n, genes) to sum to one per row with this share in the mitochondrial genes."""
     scaled = profile.copy()
     inside = scaled[:, mitochondrial].sum(axis=1, keepdims=True)

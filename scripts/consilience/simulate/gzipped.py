@@ -10,7 +10,9 @@ LEVEL = 4
 
 def member(content: bytes | str) -> bytes:
     """One gzip member; members laid one after the other are a gzip file (RFC 1952)."""
-    return gzip.compress(content.encode() if isinstance(content, str) else content, compresslevel=LEVEL, mtime=0)
+    return gzip.compress(
+        content.encode() if isinstance(content, str) else content, compresslevel=LEVEL, mtime=0
+    )
 
 
 def write_gzip(path: Path, content: bytes | str) -> None:

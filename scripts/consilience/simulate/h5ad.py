@@ -38,7 +38,9 @@ def write_h5ad(path: Path, blocks: Iterable[Block], *, symbols: list[str], ensem
                     group = obs.create_group(name)
                     codes[name], categories[name] = _growing(group, "codes", "i4"), {}
                 known = categories[name]
-                _append(codes[name], np.array([known.setdefault(v, len(known)) for v in values], dtype=np.int32))
+                _append(
+                    codes[name], np.array([known.setdefault(v, len(known)) for v in values], dtype=np.int32)
+                )
         rows = np.concatenate(indptr)
         matrix.create_dataset("indptr", data=rows)
         _mark(matrix, "csr_matrix", "0.1.0")
@@ -56,7 +58,13 @@ def _mark(item: Any, kind: str, version: str) -> None:
 
 def _growing(group: Any, name: str, kind: Any) -> Any:
     return group.create_dataset(
-        name, shape=(0,), maxshape=(None,), chunks=(CHUNK,), dtype=kind, compression="gzip", compression_opts=1
+        name,
+        shape=(0,),
+        maxshape=(None,),
+        chunks=(CHUNK,),
+        dtype=kind,
+        compression="gzip",
+        compression_opts=1,
     )
 
 

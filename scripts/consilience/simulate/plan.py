@@ -97,7 +97,7 @@ def planned_samples(cohort: Cohort, settings: SimulationSection) -> list[Planned
     n_of = {"case": sizes.n_case, "control": sizes.n_control}
     levels = {"case": cohort.case or ("case",), "control": cohort.control or ("control",)}
     paired = cohort.kind == "bulk" and served_format(cohort) == "gdc"
-    planned = []
+    planned: list[PlannedSample] = []
     for rank in range(max(n_of.values())):
         for arm in ("case", "control"):
             if rank < n_of[arm]:
@@ -163,7 +163,10 @@ def _planned_perturbations(cohort: Cohort, settings: SimulationSection) -> dict[
     levels = [control_level(cohort), *(f"gene-{i + 1}" for i in range(sizes.n_perturbations))]
     groups = [f"gem{i + 1}" for i in range(N_CELL_GROUPS)]
     rows = [
-        (line, group, level) for line in cell_line_names(sizes.cell_lines) for group in groups for level in levels
+        (line, group, level)
+        for line in cell_line_names(sizes.cell_lines)
+        for group in groups
+        for level in levels
     ]
     lines, batches, perturbed = (list(column) for column in zip(*rows, strict=True))
     return {names["cell_type"]: lines, names["batch"]: batches, names["perturbation"]: perturbed}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +10,9 @@ import numpy.typing as npt
 from consilience.foundation.errors import ConfigError
 from consilience.foundation.seeds import stream
 from consilience.simulate.catalogue import ACTIVE_TYPES, BLOOD_SHARES, MARKERS, TISSUE_SHARES, Catalogue
+from consilience.simulate.planted import Disease, Expression, Perturbations, Programs
 from consilience.study.sections import SimulationSection
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-Floats = npt.NDArray[np.float64]
 N_PROGRAMS = 20
 GROUP_SIZE = 4
 MAX_PERTURBATIONS = 2_500
@@ -28,140 +23,16 @@ MHC = ("6", 25_000_000, 34_000_000)
 SPECIAL = frozenset({"X", "Y", "MT"})
 
 
-@dataclass(frozen=True)
-class Expression:
-    """Baseline: `base` (genes,) log abundance, `by_type` (types, genes) shift of each cell type, `dispersion`
-    (genes,) factor on the trend; `shares`, `tissue_shares`, `active` (types,)."""
-
-    types: tuple[str, ...]
-    shares: Floats
-    tissue_shares: Floats
-    active: npt.NDArray[np.bool_]
-    base: Floats
-    by_type: Floats
-    dispersion: Floats
-
-    def cell_type_table(self) -> pd.DataFrame:
-        """One row a cell type."""
-        import pandas as pd
-
-        return pd.DataFrame({
-            "cell_type": self.types, "active": self.active, "share": self.shares, "tissue_share": self.tissue_shares,
-        })  # fmt: skip
-
-    def gene_table(self, symbols: Sequence[str]) -> pd.DataFrame:
-        """One row a gene: base, dispersion factor, one column per cell type."""
-        import pandas as pd
-
-        columns = {f"type:{name}": self.by_type[row] for row, name in enumerate(self.types)}
-        return pd.DataFrame({"gene": symbols, "base": self.base, "dispersion": self.dispersion, **columns})
-
-    @classmethod
-    def from_tables(cls, genes: pd.DataFrame, types: pd.DataFrame) -> Expression:
-        """Inverse of the two tables."""
-        names = tuple(types["cell_type"])
-        return cls(
-            types=names,
-            shares=types["share"].to_numpy(),
-            tissue_shares=types["tissue_share"].to_numpy(),
-            active=types["active"].to_numpy(),
-            base=genes["base"].to_numpy(),
-            by_type=np.stack([genes[f"type:{name}"].to_numpy() for name in names]),
-            dispersion=genes["dispersion"].to_numpy(),
-        )
-
-
-@dataclass(frozen=True)
-class Disease:
-    """`effect` (genes,) signed log2 fold change in active cell types, `alpha` (genes,) effect of expression on
-    risk; `candidates` rows of the genes chosen (causal unless the study is null)."""
-
-    pathways: tuple[str, ...]
-    candidates: npt.NDArray[np.intp]
-    pathway_of_candidate: tuple[str, ...]
-    effect: Floats
-    alpha: Floats
-
-    @classmethod
-    def from_genes(cls, genes: pd.DataFrame, pathways: pd.DataFrame) -> Disease:
-        """Inverse of the truth's tables."""
-        rows = np.flatnonzero(genes["candidate"].to_numpy())
-        return cls(
-            pathways=tuple(pathways.loc[pathways["candidate"], "pathway"]),
-            candidates=rows,
-            pathway_of_candidate=tuple(genes["pathway"].to_numpy()[rows]),
-            effect=genes["effect"].to_numpy(),
-            alpha=genes["alpha"].to_numpy(),
-        )
-
-
-@dataclass(frozen=True)
-class Programs:
-    """Latent factors behind gene-gene correlation: rows and loadings (log scale) of each program's genes."""
-
-    names: tuple[str, ...]
-    rows: tuple[npt.NDArray[np.intp], ...]
-    loadings: tuple[Floats, ...]
-
-    def table(self, symbols: Sequence[str]) -> pd.DataFrame:
-        """Long: program, gene, loading."""
-        import pandas as pd
-
-        return pd.DataFrame({
-            "program": np.repeat(np.array(self.names, dtype=object), [len(rows) for rows in self.rows]),
-            "gene": [symbols[row] for rows in self.rows for row in rows],
-            "loading": np.concatenate([*self.loadings, np.empty(0)]),
-        })  # fmt: skip
-
-    @classmethod
-    def from_table(cls, table: pd.DataFrame, *, row_of: Mapping[str, int]) -> Programs:
-        """Inverse of `table`."""
-        parts = [(str(name), part) for name, part in table.groupby("program", sort=False)]
-        return cls(
-            names=tuple(name for name, _ in parts),
-            rows=tuple(np.array([row_of[gene] for gene in part["gene"]], dtype=np.intp) for _, part in parts),
-            loadings=tuple(part["loading"].to_numpy() for _, part in parts),
-        )
-
-
-@dataclass(frozen=True)
-class Perturbations:
-    """Programs in the order in which cohorts take them: target name, its group's pathway, rows and log2 effects."""
-
-    names: tuple[str, ...]
-    pathways: tuple[str, ...]
-    rows: tuple[npt.NDArray[np.intp], ...]
-    log2fc: tuple[Floats, ...]
-
-    def table(self, symbols: Sequence[str]) -> pd.DataFrame:
-        """Long: perturbation, gene, log2fc (mean over cell lines)."""
-        import pandas as pd
-
-        return pd.DataFrame({
-            "perturbation": np.repeat(np.array(self.names, dtype=object), [len(rows) for rows in self.rows]),
-            "gene": [symbols[row] for rows in self.rows for row in rows],
-            "log2fc": np.concatenate([*self.log2fc, np.empty(0)]),
-        })  # fmt: skip
-
-    @classmethod
-    def from_tables(cls, table: pd.DataFrame, groups: pd.DataFrame, *, row_of: Mapping[str, int]) -> Perturbations:
-        """Inverse of the truth's tables."""
-        parts = {str(name): part for name, part in table.groupby("perturbation", sort=False)}
-        names = tuple(groups["perturbation"])
-        return cls(
-            names=names,
-            pathways=tuple(groups["pathway"]),
-            rows=tuple(np.array([row_of[g] for g in parts[name]["gene"]], dtype=np.intp) for name in names),
-            log2fc=tuple(parts[name]["log2fc"].to_numpy() for name in names),
-        )
-
-
 def plant_expression(catalogue: Catalogue, *, seed: int) -> Expression:
     """Draw each gene's abundance, its dispersion factor, and what each cell type makes of it."""
     types = tuple(MARKERS)
     n_genes = len(catalogue.symbols)
     base = np.array([stream(seed, "gene", gene).normal(0.0, 1.6) for gene in catalogue.symbols])
-    ribosomal = [row for row, gene in enumerate(catalogue.symbols) if gene.startswith(("RPL", "RPS")) and gene != "RPS4Y1"]
+    ribosomal = [
+        row
+        for row, gene in enumerate(catalogue.symbols)
+        if gene.startswith(("RPL", "RPS")) and gene != "RPS4Y1"
+    ]
     base[ribosomal] = np.abs(base[ribosomal]) + 1.5
     special = [row for row, place in enumerate(catalogue.chromosomes) if place in {"MT", "Y"}]
     base[special] = np.clip(base[special], 0.5, 2.0)
@@ -169,7 +40,9 @@ def plant_expression(catalogue: Catalogue, *, seed: int) -> Expression:
     if "XIST" in row_of:
         base[row_of["XIST"]] = 1.5
     by_type = np.zeros((len(types), n_genes))
-    all_markers = [row_of[gene] for gene in {g for genes in MARKERS.values() for g in genes} if gene in row_of]
+    all_markers = [
+        row_of[gene] for gene in {g for genes in MARKERS.values() for g in genes} if gene in row_of
+    ]
     base[all_markers] = np.clip(base[all_markers], 0.0, 2.0)
     for position, name in enumerate(types):
         random = stream(seed, "cell type", name)
@@ -237,11 +110,17 @@ def _separate_pathways(
 ) -> list[str]:
     """Pathways of middling size in random order, each sharing few genes with those before it."""
     random = stream(seed, "pathways")
-    sized = [name for name, rows in catalogue.sets.items() if 12 <= int(free[list(rows)].sum()) and len(rows) <= 120]
+    sized = [
+        name
+        for name, rows in catalogue.sets.items()
+        if int(free[list(rows)].sum()) >= 12 and len(rows) <= 120
+    ]
     picked: list[str] = []
     for name in random.permutation(sorted(sized)).tolist():
         rows = set(catalogue.sets[name])
-        shared = (len(rows & set(catalogue.sets[one])) / min(len(rows), len(catalogue.sets[one])) for one in picked)
+        shared = (
+            len(rows & set(catalogue.sets[one])) / min(len(rows), len(catalogue.sets[one])) for one in picked
+        )
         if all(share < 0.15 for share in shared):
             picked.append(str(name))
         if len(picked) == n_wanted:
@@ -278,7 +157,9 @@ def plant_perturbations(
     its own; every eighth target answers with its own knock-down only.
     """
     free = _free_genes(catalogue, expression)
-    sized = sorted(name for name, rows in catalogue.sets.items() if len(rows) >= 8 and name not in disease.pathways)
+    sized = sorted(
+        name for name, rows in catalogue.sets.items() if len(rows) >= 8 and name not in disease.pathways
+    )
     order = [*disease.pathways, *map(str, stream(seed, "perturbed pathways").permutation(sized).tolist())]
     wanted = min(MAX_PERTURBATIONS, len(catalogue.symbols) // 4)
     place = np.array(catalogue.chromosomes)
@@ -295,13 +176,15 @@ def plant_perturbations(
         if len(taken) == before:
             break
     names = list(taken)[:wanted]
-    shared = {name: _group_program(catalogue, name, answering, seed=seed) for name in {taken[n] for n in names}}
+    shared = {
+        name: _group_program(catalogue, name, answering, seed=seed) for name in {taken[n] for n in names}
+    }
     rows, effects = [], []
     for position, target in enumerate(names):
         response = shared[taken[target]].copy() if position % 8 != 7 else {}
         random = stream(seed, "own program", target)
-        own = random.choice(answering, size=min(15, answering.size), replace=False) if response else []
-        for row in own:
+        own = random.choice(answering, size=min(15, answering.size), replace=False)
+        for row in own if response else own[:0]:
             response[int(row)] = response.get(int(row), 0.0) + float(random.normal(0.0, 0.5))
         response[row_of[target]] = KNOCK_DOWN_LOG2
         rows.append(np.array(sorted(response), dtype=np.intp))
@@ -316,9 +199,13 @@ def _group_program(
     members = [row for row in catalogue.sets[pathway] if catalogue.chromosomes[row] not in SPECIAL]
     inside = random.permutation(members)[:30]
     outside = random.choice(answering, size=min(30, answering.size), replace=False)
-    program = {int(row): float(value) for row, value in zip(outside, random.normal(0.0, 0.9, outside.size), strict=True)}
+    program = {
+        int(row): float(value)
+        for row, value in zip(outside, random.normal(0.0, 0.9, outside.size), strict=True)
+    }
     program.update(
-        (int(row), float(value)) for row, value in zip(inside, random.normal(-0.5, 0.7, inside.size), strict=True)
+        (int(row), float(value))
+        for row, value in zip(inside, random.normal(-0.5, 0.7, inside.size), strict=True)
     )
     return program
 
@@ -330,7 +217,9 @@ def plant_loci(catalogue: Catalogue, disease: Disease, *, seed: int) -> list[str
     """
     groups: list[list[int]] = []
     last: tuple[str, int] = ("", 0)
-    for row, (chromosome, position) in enumerate(zip(catalogue.chromosomes, catalogue.positions, strict=True)):
+    for row, (chromosome, position) in enumerate(
+        zip(catalogue.chromosomes, catalogue.positions, strict=True)
+    ):
         in_mhc = chromosome == MHC[0] and MHC[1] <= position <= MHC[2]
         if chromosome in SPECIAL or in_mhc or not chromosome.isdigit():
             continue

@@ -81,7 +81,10 @@ class ScreenCells:
 
     def targets(self) -> list[str]:
         """The perturbed genes of this cohort: the first of the truth's list."""
-        wanted, known = perturbation_sizes(self.cohort, self.settings).n_perturbations, self.truth.perturbations.names
+        wanted, known = (
+            perturbation_sizes(self.cohort, self.settings).n_perturbations,
+            self.truth.perturbations.names,
+        )
         if wanted > len(known):
             raise ConfigError(
                 "more perturbations than genes that can be perturbed", where=f"cohort {self.cohort.name}: n_perturbations",
@@ -96,9 +99,13 @@ class ScreenCells:
         for line in cell_line_names(sizes.cell_lines):
             cells = np.repeat(np.arange(-1, len(targets), dtype=np.int32), sizes.cells_per_perturbation)
             more = np.full((CONTROL_FOLD - 1) * sizes.cells_per_perturbation, -1, dtype=np.int32)
-            cells = stream(self.truth.seed, self.cohort.name, "cells", line).permutation(np.concatenate([cells, more]))
+            cells = stream(self.truth.seed, self.cohort.name, "cells", line).permutation(
+                np.concatenate([cells, more])
+            )
             gains = line_gains(
-                seed=self.truth.seed, line=line, pathways=list(self.truth.perturbations.pathways[: len(targets)])
+                seed=self.truth.seed,
+                line=line,
+                pathways=list(self.truth.perturbations.pathways[: len(targets)]),
             )
             for number in range(N_CELL_GROUPS):
                 mine = cells[number::N_CELL_GROUPS]
@@ -114,7 +121,9 @@ class ScreenCells:
 
     def _profile(self, line: str, group: str) -> npt.NDArray[np.float32]:
         truth = self.truth
-        log_mean = truth.expression.base + stream(truth.seed, "line", line).normal(0.0, LINE_SD, truth.expression.base.size)
+        log_mean = truth.expression.base + stream(truth.seed, "line", line).normal(
+            0.0, LINE_SD, truth.expression.base.size
+        )
         visible = np.unique([truth.symbols.index(name) for name in truth.perturbations.names])
         log_mean[visible] = np.maximum(log_mean[visible], truth.expression.base[visible])
         log_mean += stream(truth.seed, self.cohort.name, "batch", group).normal(0.0, BATCH_SD, log_mean.size)
@@ -127,7 +136,9 @@ class ScreenCells:
         context, n, start = task.context, task.size, task.number * BLOCK
         rng = stream(self.truth.seed, self.cohort.name, "block", context.sample, task.number)
         chance = rng.random(n)
-        state = np.where(chance < EMPTY_SHARE, EMPTY, np.where(chance < EMPTY_SHARE + DYING_SHARE, DYING, HEALTHY))
+        state = np.where(
+            chance < EMPTY_SHARE, EMPTY, np.where(chance < EMPTY_SHARE + DYING_SHARE, DYING, HEALTHY)
+        )
         targets = context.targets[start : start + n]
         escaped = (targets >= 0) & (rng.random(n) < ESCAPED_SHARE)
         library = self.model.library * 1.5 * np.exp(rng.normal(0.0, LIBRARY_SD, n))
@@ -159,7 +170,11 @@ class ScreenCells:
         return Block(context.sample, start, barcodes, columns, facts, counts)
 
     def _perturb(
-        self, profile: npt.NDArray[np.float32], *, targets: npt.NDArray[np.int32], gains: npt.NDArray[np.float64]
+        self,
+        profile: npt.NDArray[np.float32],
+        *,
+        targets: npt.NDArray[np.int32],
+        gains: npt.NDArray[np.float64],
     ) -> None:
         """Multiply the rows of `profile` (n, genes) by their perturbation's program in this line."""
         perturbations, symbols = self.truth.perturbations, self.truth.genes["gene"].to_numpy()

@@ -37,7 +37,8 @@ class TenxWriter:
     def __init__(self, folder: Path, *, symbols: list[str], ensembl_ids: list[str]) -> None:
         self.folder = folder
         self.features = "".join(
-            f"{gene_id}\t{symbol}\tGene Expression\n" for gene_id, symbol in zip(ensembl_ids, symbols, strict=True)
+            f"{gene_id}\t{symbol}\tGene Expression\n"
+            for gene_id, symbol in zip(ensembl_ids, symbols, strict=True)
         )
         self.n_genes = len(symbols)
         self.columns: list[str] = []

@@ -13,16 +13,13 @@ from consilience.foundation.files import read_json, write_json, write_parquet
 from consilience.foundation.seeds import stream
 from consilience.simulate.catalogue import Catalogue, build_catalogue
 from consilience.simulate.plant import (
-    Disease,
-    Expression,
-    Perturbations,
-    Programs,
     plant_disease,
     plant_expression,
     plant_loci,
     plant_perturbations,
     plant_programs,
 )
+from consilience.simulate.planted import Disease, Expression, Perturbations, Programs
 from consilience.study.sections import SimulationSection
 
 if TYPE_CHECKING:
@@ -119,7 +116,11 @@ def pathway_table(catalogue: Catalogue, *, disease: Disease) -> pd.DataFrame:
     names = list(catalogue.sets)
     planted = set(disease.pathways) if np.any(disease.effect) else set()
     own = {
-        name: [row for row, home in zip(disease.candidates, disease.pathway_of_candidate, strict=True) if home == name]
+        name: [
+            row
+            for row, home in zip(disease.candidates, disease.pathway_of_candidate, strict=True)
+            if home == name
+        ]
         for name in disease.pathways
     }
     return pd.DataFrame({
@@ -141,14 +142,18 @@ def summary(
         "n_genes": len(genes),
         "n_causal_genes": int(genes["causal"].sum()),
         "causal_pathways": list(disease.pathways) if causal else [],
-        "active_cell_types": [n for n, on in zip(expression.types, expression.active, strict=True) if on and causal],
+        "active_cell_types": [
+            n for n, on in zip(expression.types, expression.active, strict=True) if on and causal
+        ],
         "n_cell_types": len(expression.types),
         "n_perturbations": len(perturbations.names),
         "n_loci": int(genes.loc[genes["locus"] != "", "locus"].nunique()),
     }
 
 
-def read_truth(truth_dir: Path, *, settings: SimulationSection | None = None, seed: int | None = None) -> Truth:
+def read_truth(
+    truth_dir: Path, *, settings: SimulationSection | None = None, seed: int | None = None
+) -> Truth:
     """Read the truth back; with `settings` and `seed`, refuse one that was planted otherwise."""
     import pandas as pd
 
@@ -167,7 +172,8 @@ def read_truth(truth_dir: Path, *, settings: SimulationSection | None = None, se
         settings=record["settings"],
         genes=genes,
         expression=Expression.from_tables(
-            pd.read_parquet(truth_dir / "expression_model.parquet"), pd.read_parquet(truth_dir / "cell_types.parquet")
+            pd.read_parquet(truth_dir / "expression_model.parquet"),
+            pd.read_parquet(truth_dir / "cell_types.parquet"),
         ),
         disease=Disease.from_genes(genes, pd.read_parquet(truth_dir / "pathways.parquet")),
         programs=Programs.from_table(pd.read_parquet(truth_dir / "programs.parquet"), row_of=row_of),

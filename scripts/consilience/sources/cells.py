@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -69,9 +68,20 @@ class Labels:
 class CountSource(Protocol):
     """Counts of cells × genes, read block by block as often as needed."""
 
-    n_cells: int
-    n_genes: int
-    n_entries: int
+    @property
+    def n_cells(self) -> int:
+        """Cells."""
+        ...
+
+    @property
+    def n_genes(self) -> int:
+        """Genes."""
+        ...
+
+    @property
+    def n_entries(self) -> int:
+        """Stored values (an upper bound where the source is dense)."""
+        ...
 
     def blocks(
         self, size: int = BLOCK_CELLS, wanted: npt.NDArray[np.bool_] | None = None
@@ -140,18 +150,18 @@ class MemoryCounts:
 
     matrix: sparse.csr_matrix
 
-    @cached_property
-    def n_cells(self) -> int:  # type: ignore[override]
+    @property
+    def n_cells(self) -> int:
         """Cells."""
         return int(self.matrix.shape[0])
 
-    @cached_property
-    def n_genes(self) -> int:  # type: ignore[override]
+    @property
+    def n_genes(self) -> int:
         """Genes."""
         return int(self.matrix.shape[1])
 
-    @cached_property
-    def n_entries(self) -> int:  # type: ignore[override]
+    @property
+    def n_entries(self) -> int:
         """Stored values."""
         return int(self.matrix.nnz)
 

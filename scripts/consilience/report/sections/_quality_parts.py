@@ -47,7 +47,7 @@ def _embedding(embedding: Embedding, cohort: Cohort) -> Figure:
             labels=[p.sample for p in kept if groups.get(p.group, p.group) == name],
             name=name or "kept", colour=colour,
         )
-        for name, colour in _colours(sorted(set(groups.values()))).items()
+        for name, colour in _colours(sorted(set(groups.values())), cohort).items()
     ]  # fmt: skip
     if removed:
         marks.append(
@@ -69,10 +69,13 @@ def _groups(names: list[str]) -> dict[str, str]:
     return {name: name if place < MANY_GROUPS else "other" for place, name in enumerate(frequent)}
 
 
-def _colours(names: list[str]) -> dict[str, Colour]:
+def _colours(names: list[str], cohort: Cohort) -> dict[str, Colour]:
+    """Cases and controls in their own colours (levels of the sheet), other groups in turn."""
     roles: dict[str, Colour] = {"case": "case", "control": "control", "other": "muted", "": "kept"}
     free = iter(SERIES)
-    return {name: roles[name] if name in roles else next(free, "muted") for name in names}
+    return {
+        name: roles.get(name) or roles.get(cohort.arm(name) or name) or next(free, "muted") for name in names
+    }
 
 
 def _cells_per_sample(quality: ExpressionQuality, cohort: Cohort) -> Figure:
@@ -105,7 +108,7 @@ def threshold_table(quality: ExpressionQuality, cohort: Cohort) -> Table:
             Column("metric", "Metric"), Column("scope", "Within"), Column("low", "From", "number"),
             Column("high", "Up to", "number"), Column("median", "Median", "number"),
             Column("mad", "MAD", "number"), Column("n_mads", "MADs", "number"),
-            Column("n_removed", "Removed", "integer"), Column("explanation", "In words"),
+            Column("n_removed", "Removed", "integer"), Column("explanation", "In words", "words"),
         ),
         rows=tuple(
             (metric(row.metric), "all" if row.scope == "all" else row.scope, row.low, row.high, row.median,
@@ -119,8 +122,16 @@ def threshold_table(quality: ExpressionQuality, cohort: Cohort) -> Table:
 def removed_table(removed: pd.DataFrame, cohort: Cohort) -> Table:
     """Every removed sample or cell with its reason and metrics, as prepare left it."""
     noun = unit_noun(cohort.kind)
-    columns = tuple(Column(str(name), metric(str(name)).capitalize(), _kind(removed[name])) for name in removed)
-    rows = tuple(tuple(_plain(value) for value in row) for row in removed.itertuples(index=False, name=None))
+    if cohort.kind == "bulk" and "sample" in removed:
+        removed = removed.drop(columns="id", errors="ignore")  # the id of a bulk sample is its name
+    columns = tuple(
+        Column(str(name), "ID" if name == "id" else metric(str(name)).capitalize(), _kind(removed[name]))
+        for name in removed
+    )
+    rows = tuple(
+        tuple(_reason(value) if name == "reason" else _plain(value) for name, value in zip(removed, row, strict=True))
+        for row in removed.itertuples(index=False, name=None)
+    )
     return Table(
         key=f"removed.{cohort.name}", title=f"Removed {noun}s", columns=columns, rows=rows, visible=8,
         when_empty=f"no {noun} was removed",
@@ -133,7 +144,7 @@ def sample_table(quality: ExpressionQuality, cohort: Cohort) -> Table:
     cells = cohort.kind != "bulk"
     columns = [
         Column("sample", "Sample", "id"), Column("donor", "Donor", "id"), Column("condition", "Condition"),
-        Column("arm", "Arm"), Column("batch", "Batch"), Column("kept", "Kept"), Column("reasons", "Why not"),
+        Column("arm", "Arm"), Column("batch", "Batch"), Column("kept", "Kept"), Column("reasons", "Why not", "words"),
     ]  # fmt: skip
     if cells:
         columns += [Column("n_cells_in", "Cells in", "integer"), Column("n_cells_kept", "Cells kept", "integer")]
@@ -155,13 +166,17 @@ def sample_table(quality: ExpressionQuality, cohort: Cohort) -> Table:
     )  # fmt: skip
 
 
+def _reason(value: object) -> str:
+    return ", ".join(metric(part.strip()) for part in str(value).split(";"))
+
+
 def _kind(column: pd.Series[object]) -> CellKind:
     name, kind = str(column.name), column.dtype.kind
     if kind in "iu":
         return "integer"
     if kind == "f":
         return "share" if name.endswith(SHARES) else "number"
-    return "id" if name in {"id", "sample", "donor", "barcode"} else "text"
+    return "id" if name in {"id", "sample", "donor", "barcode"} else "words" if name == "reason" else "text"
 
 
 def _plain(value: object) -> Cell:

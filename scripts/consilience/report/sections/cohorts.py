@@ -16,7 +16,7 @@ FEW_PATIENTS = 5
 
 OVERVIEW = (
     Column("cohort", "Cohort", "id"),
-    Column("label", "What it is"),
+    Column("label", "What it is", "words"),
     Column("kind", "Kind"),
     Column("source", "Source"),
     Column("role", "Role"),
@@ -28,9 +28,7 @@ OVERVIEW = (
     Column("n_kept", "Kept", "integer"),
     Column("n_genes", "Genes", "integer"),
     Column("n_donors", "Donors", "integer"),
-    Column("files", "Raw files", "integer"),
-    Column("bytes", "Raw size", "bytes"),
-    Column("fetched", "Fetched"),
+    Column("fetched", "Fetched", "id"),
 )
 
 
@@ -62,7 +60,7 @@ def build(results: StudyResults) -> Section:
 def _row(results: StudyResults, cohort: Cohort) -> tuple[str | int | None, ...]:
     raw = results.raw(cohort)
     start = (cohort.name, cohort.label, KIND_WORDS[cohort.kind], _source_words(cohort, raw.release), cohort.role)
-    end = (len(raw.files), sum(file.bytes for file in raw.files), raw.date[:10])
+    end = (raw.date[:10],)
     if cohort.kind == "summary_statistics":
         found = results.summary_quality(cohort)
         removed = sum(found.removed_by_reason.values())
@@ -79,7 +77,7 @@ def _row(results: StudyResults, cohort: Cohort) -> tuple[str | int | None, ...]:
 
 def _source_words(cohort: Cohort, release: str) -> str:
     words = f"{cohort.source}: {cohort.location}" if cohort.location else cohort.source
-    return f"{words} ({release})" if release and release != cohort.location else words
+    return f"{words} ({release})" if release not in ("", cohort.location, cohort.source) else words
 
 
 def _sources(results: StudyResults) -> str:
@@ -96,15 +94,21 @@ def _sources(results: StudyResults) -> str:
 
 
 def _totals(results: StudyResults) -> list[Fact]:
-    totals = {"samples": 0, "cells": 0}
+    kept = {"bulk samples": 0, "cells": 0}
+    came = dict(kept)
     genes = 0
     for cohort in results.expression_cohorts:
         quality = results.quality(cohort)
-        totals["samples" if cohort.kind == "bulk" else "cells"] += quality.n_kept
+        noun = "bulk samples" if cohort.kind == "bulk" else "cells"
+        kept[noun] += quality.n_kept
+        came[noun] += quality.n_in
         genes = max(genes, quality.n_genes_kept)
     variants = sum(results.summary_quality(cohort).n_variants for cohort in results.summary_cohorts)
-    values = {"bulk samples": totals["samples"], "cells": totals["cells"], "genes": genes, "variants": variants}
-    return [Fact(label, f"{value:,}") for label, value in values.items() if value]
+    facts = [
+        Fact(noun, f"{kept[noun]:,}", f"{came[noun] - kept[noun]:,} removed") for noun in kept if came[noun]
+    ]
+    others = {"genes": genes, "genetic variants": variants}
+    return facts + [Fact(label, f"{value:,}") for label, value in others.items() if value]
 
 
 def _arm_counts(results: StudyResults) -> dict[str, tuple[int, int]]:
@@ -143,15 +147,13 @@ def _arms_figure(results: StudyResults) -> Figure | None:
 def _small_arms(results: StudyResults) -> list[Notice]:
     notices = []
     for name, (case, control) in _arm_counts(results).items():
-        for arm, number in (("case", case), ("control", control)):
-            if number < FEW_PATIENTS:
-                notices.append(
-                    Notice(
-                        "note", f"only {count(number, 'patient')} in the {arm} arm; people in so small a group "
-                        "can be recognised: think before sharing this page",
-                        anchor="table-cohorts", subject=name,
-                    )  # fmt: skip
-                )
+        small = [f"{number} {word}" for number, word in ((case, "with"), (control, "without")) if number < FEW_PATIENTS]
+        if small:
+            text = (
+                f"only {listed(small)} the condition; people in so small a group can be recognised: think before "
+                "sharing this page"
+            )
+            notices.append(Notice("note", text, "table-cohorts", name))
     return notices
 
 

@@ -7,13 +7,11 @@ from typing import Any
 
 from consilience.report import literature
 from consilience.report.citations import MethodNote
-from consilience.report.elements import Block, Column, Fact, Figures, Notice, Section, SectionMaker, Table, Text
+from consilience.report.elements import Block, Column, Figures, Section, SectionMaker, Table, Text
 from consilience.report.figures import Axis, Colour, Figure, boxes
 from consilience.report.results import StudyResults
 from consilience.report.shapes import Genes
 from consilience.report.words import count, listed, percent
-
-FEW_MATCHED = 0.6
 
 
 def build(results: StudyResults) -> Section | None:
@@ -44,8 +42,7 @@ def build(results: StudyResults) -> Section | None:
         else f"{shares[0]} of the identifiers were matched."
     )
     return Section(
-        key="genes", title="Genes", headline=headline, blocks=tuple(blocks), notices=tuple(_notices(found)),
-        first_screen=(Fact("gene ids matched", percent(low.matched, low.total), "in the worst cohort"),),
+        key="genes", title="Genes", headline=headline, blocks=tuple(blocks),
     )  # fmt: skip
 
 
@@ -129,34 +126,12 @@ def _changes(found: dict[str, Genes]) -> Table:
 
 
 def _pair(entry: Any) -> tuple[str, str]:
-    """An identifier and its candidates, from "x", ["x", "y", …] or ["x", ["y", "z"]]."""
+    """An identifier and what is said about it, from "x", "x: why" or ["x", "why"]."""
     if isinstance(entry, str):
-        return entry, ""
-    if isinstance(entry, dict):
-        entry = list(entry.values())
-    first, *rest = list(entry) or [""]
-    flat = [str(item) for part in rest for item in (part if isinstance(part, list | tuple) else [part])]
-    return str(first), ", ".join(flat)
-
-
-def _notices(found: dict[str, Genes]) -> list[Notice]:
-    notices = []
-    for name, genes in found.items():
-        if genes.total and genes.matched / genes.total < FEW_MATCHED:
-            notices.append(
-                Notice(
-                    "alarm", f"only {percent(genes.matched, genes.total)} of the gene identifiers are known; "
-                    "is this human data, and is the identifier column the right one?", "table-gene_identity", name,
-                )
-            )  # fmt: skip
-        if genes.dates:
-            notices.append(
-                Notice(
-                    "note", f"{count(len(genes.dates), 'gene name')} had been turned into dates by a spreadsheet",
-                    "table-gene_changes", name,
-                )
-            )  # fmt: skip
-    return notices
+        first, _, rest = entry.partition(": ")
+        return first, rest
+    first, *others = [str(part) for part in entry] or [""]
+    return first, ", ".join(others)
 
 
 def methods(results: StudyResults) -> Sequence[MethodNote]:

@@ -43,14 +43,15 @@ def build(results: StudyResults) -> Section | None:
             ),
             *groups,
         ),
-        notices=tuple(notices), first_screen=tuple(_first_screen(results)),
+        notices=tuple(notices),
     )  # fmt: skip
 
 
 def _messages(results: StudyResults, cohort: Cohort) -> list[Notice]:
     summary = cohort.kind == "summary_statistics"
     found = results.summary_quality(cohort) if summary else results.quality(cohort)
-    return [Notice(message.level, message.text, f"quality-{cohort.name}", cohort.name) for message in found.messages]
+    messages = sorted(found.messages, key=lambda message: message.level)  # alarms before notes
+    return [Notice(message.level, message.text, f"quality-{cohort.name}", cohort.name) for message in messages]
 
 
 def _removed(results: StudyResults, *, cells: bool) -> tuple[int, int]:
@@ -68,15 +69,6 @@ def _headline(results: StudyResults) -> str:
         if total:
             parts.append(f"{removed:,} of {count(total, noun)} ({percent(removed, total)})")
     return f"Removed: {listed(parts)}." if parts else "No expression cohorts."
-
-
-def _first_screen(results: StudyResults) -> list[Fact]:
-    facts = []
-    for cells, noun in ((False, "samples removed"), (True, "cells removed")):
-        removed, total = _removed(results, cells=cells)
-        if total:
-            facts.append(Fact(noun, f"{removed:,}", f"of {total:,}"))
-    return facts
 
 
 def _expression_group(results: StudyResults, cohort: Cohort, notices: list[Notice], folded: bool) -> Group:
@@ -113,9 +105,9 @@ def _facts(quality: ExpressionQuality, cohort: Cohort) -> Facts:
         items.append(Fact("donors", f"{quality.n_donors:,}"))
     items.append(Fact("genes kept", f"{quality.n_genes_kept:,}", f"of {quality.n_genes_in:,}"))
     reasons = sorted(quality.removed_by_reason.items(), key=lambda pair: (-pair[1], pair[0]))
-    worst = [f"{metric(name)} {number:,}" for name, number in reasons if number]
-    if worst:
-        items.append(Fact("main reason", metric(reasons[0][0]), "; ".join(worst[1:4])))
+    words = [f"{metric(name)} {number:,}" for name, number in reasons if number]
+    if words:
+        items.append(Fact("removed for", words[0], ", ".join(words[1:4])))
     return Facts(tuple(items))
 
 

@@ -1,0 +1,198 @@
+"""Count matrices inside HDF5 files, read in blocks of cells: CSR and dense as they lie, CSC turned round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from consilience.foundation.errors import DataError
+from consilience.sources.cells import (
+    BLOCK_CELLS,
+    CountSource,
+    MemoryCounts,
+    block_bounds,
+    first_bad_count,
+    refuse_value,
+    whole_block,
+)
+from consilience.sources.h5_frames import explain_hdf5
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from scipy import sparse
+
+DENSE_BYTES = 64 << 20
+TURNED_ENTRIES = 100_000_000
+"""Largest column-wise (CSC) matrix that is turned round in memory: about 2.5 GB while it happens."""
+PROBE_CELLS = 64
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Where a matrix lies and how to name its cells and genes in messages."""
+
+    where: str
+    cell: Callable[[int], str]
+    gene: Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    """A CSR matrix in a file: `path`, `key` of its group; read by slices of its entries."""
+
+    path: Path
+    key: str
+    n_cells: int
+    n_genes: int
+    n_entries: int
+    naming: Naming
+
+    def blocks(
+        self, size: int = BLOCK_CELLS, wanted: npt.NDArray[np.bool_] | None = None
+    ) -> Iterator[tuple[int, sparse.csr_matrix]]:
+        """See `CountSource.blocks`."""
+        import h5py
+
+        where = self.naming.where
+        with explain_hdf5(where), h5py.File(self.path, "r") as file:
+            group = file[self.key]
+            for start, stop in block_bounds(self.n_cells, size, wanted):
+                pointers = group["indptr"][start : stop + 1].astype(np.int64)
+                first, last = int(pointers[0]), int(pointers[-1])
+                if not 0 <= first <= last <= self.n_entries:
+                    raise DataError("the sparse matrix is damaged: its row pointers do not fit its entries",
+                                    where=where, mend="fetch the file again")  # fmt: skip
+                yield start, whole_block(
+                    data=group["data"][first:last], indices=group["indices"][first:last],
+                    indptr=pointers - first, n_genes=self.n_genes, start=start, where=where,
+                    cell_name=self.naming.cell, gene_name=self.naming.gene,
+                )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DenseRows:
+    """A dense matrix in a file; read in bands of at most 64 MB."""
+
+    path: Path
+    key: str
+    n_cells: int
+    n_genes: int
+    naming: Naming
+
+    @property
+    def n_entries(self) -> int:
+        """Values, zeros included."""
+        return self.n_cells * self.n_genes
+
+    def blocks(
+        self, size: int = BLOCK_CELLS, wanted: npt.NDArray[np.bool_] | None = None
+    ) -> Iterator[tuple[int, sparse.csr_matrix]]:
+        """See `CountSource.blocks`."""
+        import h5py
+        from scipy import sparse
+
+        with explain_hdf5(self.naming.where), h5py.File(self.path, "r") as file:
+            values = file[self.key]
+            band = max(1, DENSE_BYTES // max(1, self.n_genes * values.dtype.itemsize))
+            for start, stop in block_bounds(self.n_cells, size, wanted):
+                parts = [
+                    self._band(values[first : min(first + band, stop)], first)
+                    for first in range(start, stop, band)
+                ]
+                yield start, parts[0] if len(parts) == 1 else sparse.vstack(parts, format="csr")
+
+    def _band(self, values: npt.NDArray[Any], first: int) -> sparse.csr_matrix:
+        from scipy import sparse
+
+        bad = first_bad_count(values.ravel())
+        if bad >= 0:
+            cell, gene = divmod(bad, self.n_genes)
+            refuse_value(values[cell, gene], cell=self.naming.cell(first + cell),
+                         gene=self.naming.gene(gene), where=self.naming.where)  # fmt: skip
+        return sparse.csr_matrix(values.astype(np.int32, copy=False))
+
+
+def open_counts(file: Any, *, path: Path, key: str, shape: tuple[int, int], naming: Naming) -> CountSource:
+    """The count matrix at `key`, whatever its storage; refuses a shape other than (cells, genes) of the tables."""
+    member = file[key]
+    found = tuple(int(n) for n in matrix_shape(member))
+    if found != shape:
+        raise DataError(
+            f"{key} does not fit the tables of cells and genes", where=naming.where, value=f"{found[0]} × {found[1]}",
+            allowed=f"{shape[0]} × {shape[1]}", mend="fetch the file again",
+        )  # fmt: skip
+    if not hasattr(member, "keys"):
+        return DenseRows(path, key, *shape, naming)
+    kind = storage_of(member)
+    n_entries = int(member["data"].shape[0])
+    major = shape[0] if kind == "csr" else shape[1]
+    pointers = member["indptr"]
+    if pointers.shape[0] != major + 1 or int(pointers[0]) != 0 or int(pointers[-1]) != n_entries or (
+        member["indices"].shape[0] != n_entries
+    ):
+        raise DataError(f"the sparse matrix {key} is damaged: its row pointers do not fit its entries",
+                        where=naming.where, mend="fetch the file again")  # fmt: skip
+    rows = SparseRows(path, key, *shape, n_entries, naming)
+    return rows if kind == "csr" else _turned(member, rows)
+
+
+def matrix_shape(member: Any) -> tuple[int, ...]:
+    """(rows, columns) of a dense dataset or of a sparse group, old or new."""
+    if not hasattr(member, "keys"):
+        return tuple(member.shape)
+    attrs = member.attrs
+    return tuple(attrs["shape"] if "shape" in attrs else attrs["h5sparse_shape"])
+
+
+def storage_of(member: Any) -> str:
+    """Storage of a sparse group: csr or csc."""
+    attrs = member.attrs
+    kind = str(attrs.get("encoding-type", attrs.get("h5sparse_format", ""))).removesuffix("_matrix")
+    if kind not in {"csr", "csc"}:
+        raise ValueError(f"a matrix stored as {kind or 'nothing known'}")
+    return kind
+
+
+def _turned(member: Any, rows: SparseRows) -> CountSource:
+    """A column-wise matrix, turned round in memory when it is not too large."""
+    from scipy import sparse
+
+    where, n = rows.naming.where, rows.n_entries
+    if n > TURNED_ENTRIES:
+        raise DataError(
+            f"{rows.key} is stored gene by gene (CSC): {n:,} entries would need about {n * 24 / 1e9:.0f} GB to be "
+            "turned round", where=where, allowed="CSR (cell by cell)",
+            mend="write the file once more after adata.X = adata.X.tocsr() on a machine with that much memory",
+        )  # fmt: skip
+    indices, pointers = member["indices"][()], member["indptr"][()].astype(np.int64)
+    if n and (int(indices.min()) < 0 or int(indices.max()) >= rows.n_cells) or (np.diff(pointers) < 0).any():
+        raise DataError("the sparse matrix is damaged: it names a cell outside the matrix",
+                        where=where, mend="fetch the file again")  # fmt: skip
+    data = member["data"][()]
+    bad = first_bad_count(data)
+    if bad >= 0:
+        gene = int(np.searchsorted(pointers, bad, side="right")) - 1
+        refuse_value(data[bad], cell=rows.naming.cell(int(indices[bad])), gene=rows.naming.gene(gene), where=where)
+    columns = sparse.csc_matrix((data.astype(np.int32, copy=False), indices, pointers), shape=(rows.n_cells, rows.n_genes))
+    matrix = columns.tocsr()
+    matrix.sum_duplicates()
+    return MemoryCounts(matrix)
+
+
+def probe(source: CountSource) -> DataError | None:
+    """Whether a matrix looks like counts, from its first, middle and last cells; the reason where it does not."""
+    wanted = np.zeros(source.n_cells, dtype=bool)
+    for first in {0, source.n_cells // 2, max(0, source.n_cells - 1)}:
+        wanted[first : first + 1] = True
+    try:
+        for _ in source.blocks(PROBE_CELLS, wanted):
+            pass
+    except DataError as error:
+        if "not raw counts" not in str(error):
+            raise
+        return error
+    return None
