@@ -35,7 +35,7 @@ const Consilience = {};
     if (Number.isInteger(value) && size < 1e15) return grouped(String(value));
     if (size >= 1000) return grouped(value.toFixed(0));
     if (size < 1e-3) return value.toExponential(2).replace(/e([+-])(\d)$/, "e$10$2");
-    return value.toFixed(Math.max(0, 3 - Math.floor(Math.log10(size))));
+    return String(Number(value.toFixed(Math.max(0, 3 - Math.floor(Math.log10(size))))));
   };
   Consilience.bytes = (size) => {
     const units = ["B", "kB", "MB", "GB", "TB"];

@@ -112,11 +112,11 @@ def read_genes(wheel: Path, *, approved: dict[str, str]) -> tuple[dict[str, Gene
     Names of repeat families (Y_RNA, U6, 7SK: many loci, one name, no approved symbol) are not genes one can
     measure apart; their loci keep their Ensembl id as symbol, as GENCODE does for unnamed genes.
     """
-    places: dict[str, tuple[str, int]] = {}
+    places: dict[str, tuple[str, int]] = {}  # the source counts from 0, GENCODE from 1
     table = rows_of(wheel, COORDINATES_48)
     next(table)
     for chromosome, start, _end, gene_id, _name, _strand in table:
-        places.setdefault(gene_id.split(".")[0], (chromosome_name(chromosome), int(start)))
+        places.setdefault(gene_id.split(".")[0], (chromosome_name(chromosome), int(start) + 1))
     by_symbol: dict[str, list[Gene]] = defaultdict(list)
     for ensembl_id, symbol, _version, _length, gene_type in rows_of(wheel, GENES_48):
         if "PAR_Y" in ensembl_id:

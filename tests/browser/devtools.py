@@ -50,13 +50,15 @@ class Browser:
 
         self._process = subprocess.Popen(
             [program, *FLAGS, f"--user-data-dir={self.folder}", "about:blank"],
-            close_fds=False, preexec_fn=place_ends,  # noqa: PLW1509
+            close_fds=False, preexec_fn=place_ends,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         for end in (to_read, to_write, *high):
             os.close(end)
         target = self.call("Target.createTarget", url="about:blank", session="")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True, session="")["sessionId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True, session="")[
+            "sessionId"
+        ]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
 
@@ -93,7 +95,9 @@ class Browser:
         result: dict[str, Any] = answer.get("result", {})
         return result
 
-    def open(self, page: Path, *, width: int = 1280, height: int = 900, dark: bool = False, scale: float = 1) -> None:
+    def open(
+        self, page: Path, *, width: int = 1280, height: int = 900, dark: bool = False, scale: float = 1
+    ) -> None:
         """Load a file in a window of this size and wait until it is loaded and drawn."""
         self.requests.clear()
         self.complaints.clear()

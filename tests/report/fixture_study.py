@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
 from consilience.foundation.files import write_json, write_parquet, write_text
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import Config, ReportSection, StudySection
@@ -99,10 +98,20 @@ def _summary_statistics(study: Study, cohort: Cohort) -> None:
     })  # fmt: skip
 
 
-def _histogram(values: np.ndarray[Any, Any], *, log: bool, low: float | None, high: float | None) -> dict[str, Any]:
-    edges = np.geomspace(values.min(), values.max(), 31) if log else np.linspace(values.min(), values.max(), 31)
+def _histogram(
+    values: np.ndarray[Any, Any], *, log: bool, low: float | None, high: float | None
+) -> dict[str, Any]:
+    edges = (
+        np.geomspace(values.min(), values.max(), 31) if log else np.linspace(values.min(), values.max(), 31)
+    )
     counts = np.histogram(values, edges)[0]
-    return {"edges": [float(f"{e:.6g}") for e in edges], "counts": counts.tolist(), "low": low, "high": high, "log": log}
+    return {
+        "edges": [float(f"{e:.6g}") for e in edges],
+        "counts": counts.tolist(),
+        "low": low,
+        "high": high,
+        "log": log,
+    }
 
 
 def _expression(study: Study, cohort: Cohort, rng: np.random.Generator) -> None:
@@ -112,7 +121,9 @@ def _expression(study: Study, cohort: Cohort, rng: np.random.Generator) -> None:
     library = rng.lognormal(9 if cells else 16, 0.35, n_in)
     genes = np.clip(rng.normal(1400, 90, n_in), 20, 2000)
     library[:2] /= 40
-    samples = [f"{'D' if cells else 'GSM'}{cohort.name[:2].upper()}{i:04d}{study.hostile}" for i in range(n_samples)]
+    samples = [
+        f"{'D' if cells else 'GSM'}{cohort.name[:2].upper()}{i:04d}{study.hostile}" for i in range(n_samples)
+    ]
     study.samples[cohort.name] = samples
     gone = {0, 1} if not cells else set()
     arms = ["case" if i % 2 else "control" for i in range(n_samples)]
@@ -141,7 +152,13 @@ def _expression(study: Study, cohort: Cohort, rng: np.random.Generator) -> None:
     write_parquet(study.results / "expression" / f"{cohort.name}.removed.parquet", removed)
     messages = [{"level": "note", "text": f"samples were read as counts {study.hostile}"}]
     if cohort.name == "tissue_geo":
-        messages.insert(0, {"level": "alarm", "text": f"the sex genes of 1 samples contradict their annotated sex: {samples[5]}"})
+        messages.insert(
+            0,
+            {
+                "level": "alarm",
+                "text": f"the sex genes of 1 samples contradict their annotated sex: {samples[5]}",
+            },
+        )
     distributions = {
         "library_size": _histogram(library, log=True, low=low, high=None),
         "n_genes": _histogram(genes, log=False, low=900.0, high=None),
@@ -180,7 +197,13 @@ def _pathways(study: Study, rng: np.random.Generator) -> None:
         n_genes = int(rng.lognormal(3.6, 1.0)) + 3
         measured = int(rng.binomial(n_genes, rng.beta(5, 2)))
         share = measured / n_genes
-        why = "fewer than 10 measured genes" if measured < 10 else "less than 30% of its genes measured" if share < 0.3 else ""
+        why = (
+            "fewer than 10 measured genes"
+            if measured < 10
+            else "less than 30% of its genes measured"
+            if share < 0.3
+            else ""
+        )
         rows.append({
             "pathway": f"Pathway {number}{study.hostile}", "collection": "hallmark" if number < 50 else "reactome",
             "source": "", "n_genes": n_genes, "n_measured": measured, "coverage": round(share, 4), "kept": not why,
@@ -199,7 +222,26 @@ def _pathways(study: Study, rng: np.random.Generator) -> None:
 
 
 def _truth(study: Study) -> None:
-    write_json(study.results / "truth" / "found.json", {})
+    def check(name: str, value: float, ok: bool = True) -> dict[str, Any]:
+        return {"name": name, "planted": f"2{study.hostile}", "found": "2", "value": value, "ideal": 1.0, "chance": 0.5,
+                "ok": ok, "text": f"{name}: {value:.0%} ({study.samples['tissue_geo'][0]})"}  # fmt: skip
+
+    checks = [check("outliers", 1.0), check("causal genes", 0.93), check("signs", 0.97)]
+    cohorts = {cohort.name: {"kind": cohort.kind, "checks": checks} for cohort in study.cohorts}
+    cohorts["rare_geo"] = {
+        "kind": "bulk",
+        "checks": [check("outliers", 1.0), check("causal genes", 0.56, ok=False)],
+    }
+    headline = (
+        "40 causal genes in 4 pathways were planted, acting in monocytes; 13 of 14 comparisons came out."
+    )
+    write_json(study.results / "truth" / "found.json", {"headline": headline, "cohorts": cohorts})
+    write_json(study.results / "truth" / "truth.json", {"format_version": 1, "seed": 1, "settings": {}, "summary": {
+        "n_genes": 2000, "n_causal_genes": 3, "causal_pathways": ["Interferon signalling"], "n_cell_types": 6,
+        "active_cell_types": ["monocyte", "B cell"], "n_perturbations": 24, "n_loci": 120}})  # fmt: skip
+    write_parquet(study.results / "truth" / "genes.parquet", pd.DataFrame({
+        "gene": ["IFIT1", "STAT1", "GBP5", "ACTB"], "causal": [True, True, True, False], "effect": [1.2, -0.4, 0.8, 0.0],
+        "alpha": [0.02, 0.01, -0.03, 0.0], "pathway": ["Interferon signalling"] * 4}))  # fmt: skip
 
 
 def _benchmarks(study: Study, rng: np.random.Generator) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LIBRARY_TOLERANCE = float(np.log(2))
 GENES_TOLERANCE = 0.1
-DISTANCE_TOLERANCE = 0.25
+DISTANCE_TOLERANCE = 0.5
 EXPLANATIONS = {
     "library_size": "counts of the sample over all genes of its file; far lower is a failed library "
     "(no limit within a factor of 2 of the median)",

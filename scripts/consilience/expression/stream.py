@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from consilience.foundation.jobs import progress
 from consilience.sources.cells import BLOCK_CELLS, CountSource
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def measure_cells(
     totals, n_genes = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int32)
     special, gene_cells = np.zeros(n, dtype=np.int64), np.zeros(source.n_genes, dtype=np.int64)
     largest = 0
-    for start, block in source.blocks(size):
+    for start, block in progress(source.blocks(size), label="measuring cells, blocks", total=-(-n // size)):
         rows = slice(start, start + block.shape[0])
         found = measure(block.data, block.indices, block.indptr, mitochondrial,
                         totals[rows], n_genes[rows], special[rows], gene_cells)  # fmt: skip
@@ -111,8 +111,8 @@ def cells_of_genes(
 
     counted = np.zeros(genes.n_genes, dtype=np.int64)
     if genes.merges:
-        for _, block in source.blocks(size, kept):
-            part = select_block(block, kept=kept[_ : _ + block.shape[0]], genes=genes)
+        for start, block in source.blocks(size, kept):
+            part = select_block(block, kept=kept[start : start + block.shape[0]], genes=genes)
             counted += np.bincount(part.indices, minlength=genes.n_genes)
         return counted
     of_source = metrics.gene_cells.copy()
@@ -144,7 +144,6 @@ def select_block(
 def accumulate_genes(
     *, source: CountSource, kept: npt.NDArray[np.bool_], genes: GeneColumns, groups: npt.NDArray[np.int32],
     n_groups: int, target_sum: float, sink: Sink | None = None, with_log: bool = False, size: int = BLOCK_CELLS,
-    report: Callable[[int], None] | None = None,
 ) -> GeneMoments:  # fmt: skip
     """Last pass: normalise the kept cells, hand them to `sink`, and sum up every gene.
 
@@ -158,7 +157,8 @@ def accumulate_genes(
     group_totals = np.zeros((n_groups, genes.n_genes), dtype=np.int64)
     factors = np.ones(n_kept)
     done, nothing = 0, np.empty(0, dtype=np.float32)
-    for start, block in source.blocks(size, kept):
+    blocks = progress(source.blocks(size, kept), label="normalising cells, blocks", total=-(-kept.size // size))
+    for start, block in blocks:
         rows = slice(start, start + block.shape[0])
         part = select_block(block, kept=kept[rows], genes=genes)
         # An empty array says that no logarithms are wanted; for a block without entries both mean the same.
@@ -168,8 +168,6 @@ def accumulate_genes(
         done += part.shape[0]
         if sink:
             sink(part, logged if with_log else None)
-        if report:
-            report(start + block.shape[0])
     return _moments(sums, group_totals, factors, n_kept)
 
 

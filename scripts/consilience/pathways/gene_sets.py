@@ -19,6 +19,7 @@ _WEIGHT = re.compile(r",[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?$")
 _LINE = re.compile(r"\r\n|\n|\r")
 _MEND = "download the file again, or give a GMT file: name, description, then genes, separated by tabs"
 # A member that matches a human gene only by case or by synonym is as often viral (HIV tat, influenza NS).
+_ORF = re.compile(r"C(\d+|X|Y)ORF\d+")  # C1ORF112 is written for C1orf112; no virus is called so
 _BELIEVED = {"exact", "ensembl", "entrez", "previous"}
 
 
@@ -149,7 +150,7 @@ def to_current_symbols(sets: Sequence[GeneSet], *, table: GeneTable) -> list[Gen
     members = list(dict.fromkeys(gene for entry in sets for gene in entry.genes))
     match: GeneMatch = resolve(members, table=table)
     current = {
-        member: symbol if how in _BELIEVED or _only_orf_case(member, symbol) else ""
+        member: symbol if how in _BELIEVED or (how == "case" and _ORF.fullmatch(member)) else ""
         for member, symbol, how in zip(members, match.symbol, match.how, strict=True)
     }
     return [
@@ -160,11 +161,6 @@ def to_current_symbols(sets: Sequence[GeneSet], *, table: GeneTable) -> list[Gen
         )
         for entry in sets
     ]
-
-
-def _only_orf_case(member: str, symbol: str) -> bool:
-    """C1ORF112 is written for C1orf112; no virus is called so."""
-    return bool(symbol) and member.replace("ORF", "orf") == symbol
 
 
 def _tell_apart(sets: list[GeneSet]) -> list[GeneSet]:

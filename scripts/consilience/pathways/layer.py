@@ -149,7 +149,8 @@ def _sparse_rows(x: torch.Tensor, dtype: torch.dtype) -> SparseRows:
         raise ModelError("a sparse input gets no gradient", mend="detach it, or use x.to_dense()")
     x = x if x.layout == torch.sparse_csr else x.to_sparse_csr()
     gene, row_start = x.col_indices(), x.crow_indices()
-    if x.ndim != 2 or (gene.numel() and not 0 <= int(gene.min()) <= int(gene.max()) < x.shape[1]):
+    places = gene.numpy() if gene.device.type == "cpu" else gene
+    if x.ndim != 2 or (len(gene) and not 0 <= int(places.min()) <= int(places.max()) < x.shape[1]):
         raise ModelError("not a valid samples × genes CSR matrix: a column index is outside the genes")
     return SparseRows(row_start, gene, x.values().to(dtype), x.shape[1])
 

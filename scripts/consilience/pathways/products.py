@@ -22,6 +22,7 @@ from consilience.pathways.wiring import Wiring
 Implementation = Literal["compiled", "embedding_bag", "dense"]
 _PARTS = 16  # partial sums over the batch: a fixed number, so that results do not depend on threads
 _EDGES_AT_ONCE = 8192
+_WORTH_THREADS = 4_000_000  # multiplications; below, waking a thread costs more than it saves
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,11 @@ class SparseRows:
 
     def to_dense(self) -> torch.Tensor:
         """The same as a strided tensor."""
-        shape = (self.row_start.numel() - 1, self.n_genes)
-        return torch.sparse_csr_tensor(self.row_start, self.gene, self.value, shape).to_dense()
+        n_samples = self.row_start.numel() - 1
+        every = torch.arange(n_samples, device=self.value.device)
+        sample = torch.repeat_interleave(every, self.row_start.long().diff())
+        dense = self.value.new_zeros((n_samples, self.n_genes))
+        return dense.index_put_((sample, self.gene.long()), self.value, accumulate=True)
 
 
 Values = torch.Tensor | SparseRows
@@ -74,9 +78,8 @@ def spread(g: torch.Tensor, weight: torch.Tensor, wiring: Wiring, how: Implement
     """Samples × genes: pathway values handed back to the genes."""
     if how == "dense":
         return g @ wiring.folded(weight)
-    by_gene = weight.detach()[_torch(wiring.gene_order)]
     function = _sums_compiled if how == "compiled" else _sums_torch
-    return function(g, by_gene, wiring.gene_start, wiring.gene_member)
+    return function(g, _by_gene(weight, wiring), wiring.gene_start, wiring.gene_member)
 
 
 def edge_products(g: torch.Tensor, x: Values, wiring: Wiring, how: Implementation) -> torch.Tensor:
@@ -100,6 +103,11 @@ def _numpy(tensor: torch.Tensor) -> Any:
     return tensor.detach().contiguous().numpy()
 
 
+def _by_gene(weight: torch.Tensor, wiring: Wiring) -> torch.Tensor:
+    """Weights in the order of the genes (numpy: waking torch's threads costs more than the copy)."""
+    return torch.from_numpy(_numpy(weight)[wiring.gene_order])
+
+
 # compiled --------------------------------------------------------------------------------------------------
 
 
@@ -108,7 +116,8 @@ def _sums_compiled(x: torch.Tensor, weight: torch.Tensor, start: Any, member: An
 
     result = torch.empty((x.shape[0], len(start) - 1), dtype=x.dtype)
     fixed = (start, member, _numpy(weight), _numpy(x), _numpy(result))
-    _in_threads(lambda first, last: kernels.weighted_sums(*fixed, first, last), _tiles(x.shape[0]))
+    cost = x.shape[0] * len(member)
+    _in_threads(lambda first, last: kernels.weighted_sums(*fixed, first, last), _tiles(x.shape[0]), cost=cost)
     return result
 
 
@@ -118,7 +127,7 @@ def _products_compiled(g: torch.Tensor, x: torch.Tensor, wiring: Wiring) -> torc
     fixed = (wiring.start, wiring.member, _numpy(g), _numpy(x))
     return _in_parts(
         lambda part, first, last: kernels.sampled_products(*fixed, part, first, last),
-        n=_tiles(x.shape[0]), n_weights=wiring.n_weights, dtype=x.dtype,
+        n=_tiles(x.shape[0]), like=x, n_weights=wiring.n_weights, cost=x.shape[0] * wiring.n_weights,
     )  # fmt: skip
 
 
@@ -127,9 +136,9 @@ def _sparse_sums_compiled(x: SparseRows, weight: torch.Tensor, wiring: Wiring) -
 
     n_rows = x.row_start.numel() - 1
     result = torch.empty((n_rows, len(wiring.pathways)), dtype=weight.dtype)
-    by_gene = _numpy(weight.detach()[_torch(wiring.gene_order)])
-    fixed = (*map(_numpy, (x.row_start, x.gene, x.value)), wiring.gene_start, wiring.gene_member, by_gene)
-    _in_threads(lambda first, last: kernels.sparse_sums(*fixed, _numpy(result), first, last), n_rows)
+    edges = (wiring.gene_start, wiring.gene_member, _numpy(_by_gene(weight, wiring)))
+    fixed = (*map(_numpy, (x.row_start, x.gene, x.value)), *edges, _numpy(result))
+    _in_threads(lambda first, last: kernels.sparse_sums(*fixed, first, last), n_rows, cost=_cost(x, wiring))
     return result
 
 
@@ -139,9 +148,16 @@ def _sparse_products_compiled(g: torch.Tensor, x: SparseRows, wiring: Wiring) ->
     fixed = (*map(_numpy, (x.row_start, x.gene, x.value)), wiring.gene_start, wiring.gene_member, _numpy(g))
     by_gene = _in_parts(
         lambda part, first, last: kernels.sparse_products(*fixed, part, first, last),
-        n=g.shape[0], n_weights=wiring.n_weights, dtype=g.dtype,
+        n=g.shape[0], like=g, n_weights=wiring.n_weights, cost=_cost(x, wiring),
     )  # fmt: skip
-    return torch.empty_like(by_gene).index_copy_(0, _torch(wiring.gene_order).long(), by_gene)
+    result = torch.empty_like(by_gene)
+    _numpy(result)[wiring.gene_order] = _numpy(by_gene)
+    return result
+
+
+def _cost(x: SparseRows, wiring: Wiring) -> int:
+    """About how many multiplications a sparse sum takes."""
+    return x.value.numel() * wiring.n_weights // max(1, len(wiring.genes))
 
 
 def _tiles(n_samples: int) -> int:
@@ -151,28 +167,27 @@ def _tiles(n_samples: int) -> int:
 
 
 def _in_parts(
-    work: Callable[[Any, int, int], None], *, n: int, n_weights: int, dtype: torch.dtype
+    work: Callable[[Any, int, int], None], *, n: int, like: torch.Tensor, n_weights: int, cost: int
 ) -> torch.Tensor:
     """Add up a fixed number of partial results in a fixed order, whatever the number of threads."""
     n_parts = max(1, min(_PARTS, n))
     edges = [n * part // n_parts for part in range(n_parts + 1)]
-    parts = torch.zeros((n_parts, n_weights), dtype=dtype)
-    rows = parts.numpy()
+    rows = np.zeros((n_parts, n_weights), dtype=_numpy(like).dtype)
 
     def some(first_part: int, last_part: int) -> None:
         for part in range(first_part, last_part):
             work(rows[part], edges[part], edges[part + 1])
 
-    _in_threads(some, n_parts)
-    total = rows[0]
+    _in_threads(some, n_parts, cost=cost)
+    total = rows[0].copy()
     for row in rows[1:]:
         np.add(total, row, out=total)
-    return parts[0].clone() if n_parts > 1 else parts[0]
+    return torch.from_numpy(total)
 
 
-def _in_threads(work: Callable[[int, int], None], n: int) -> None:
+def _in_threads(work: Callable[[int, int], None], n: int, *, cost: int) -> None:
     """Give contiguous shares of 0 … n to torch's number of threads; the kernels hold no lock."""
-    threads = min(torch.get_num_threads(), n)
+    threads = min(torch.get_num_threads(), n) if cost >= _WORTH_THREADS else 1
     if threads <= 1:
         if n:
             work(0, n)
@@ -226,7 +241,7 @@ def _pairs(x: SparseRows, wiring: Wiring) -> tuple[torch.Tensor, torch.Tensor, t
 
 def _sparse_sums_torch(x: SparseRows, weight: torch.Tensor, wiring: Wiring) -> torch.Tensor:
     sample, value, edge = _pairs(x, wiring)
-    by_gene = weight.detach()[_torch(wiring.gene_order)]
+    by_gene = _by_gene(weight, wiring)
     shape = (x.row_start.numel() - 1, len(wiring.pathways))
     flat = weight.new_zeros(shape[0] * shape[1])
     where = sample * shape[1] + _torch(wiring.gene_member).long()[edge]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_HALF_UP, Decimal
 
 from consilience.report.elements import Cell, Column, Table
 from consilience.report.words import duration, megabytes
@@ -26,7 +27,7 @@ def cell_text(value: Cell, column: Column) -> str:
     if column.kind == "seconds":
         return duration(value)
     if column.kind == "share":
-        return f"{100 * value:.1f} %"
+        return f"{_fixed(100 * value, 1)} %"
     return number_text(value)
 
 
@@ -36,11 +37,17 @@ def number_text(value: float) -> str:
         return f"{int(value):,}"
     size = abs(value)
     if size >= 1000:
-        return f"{value:,.0f}"
+        return _fixed(value, 0)
     if size < 1e-3:
         return f"{value:.2e}"
     digits = max(0, 3 - math.floor(math.log10(size)))
-    return f"{value:.{digits}f}"
+    text = _fixed(value, digits)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _fixed(value: float, digits: int) -> str:
+    """Fixed digits with halves rounded away from zero, as JavaScript's toFixed does."""
+    return f"{Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):,}"
 
 
 def tsv_text(table: Table) -> str:

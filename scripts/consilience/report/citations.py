@@ -25,7 +25,9 @@ class Citation:
         """As cited in the text: "Wolf et al. 2018"."""
         authors = self.author.split(" and ")
         families = [name.strip("{}") if name.startswith("{") else name.split(",")[0] for name in authors]
-        first = families[0] + (" et al." if len(families) > 2 else f" and {families[1]}" if len(families) == 2 else "")
+        first = families[0] + (
+            " et al." if len(families) > 2 else f" and {families[1]}" if len(families) == 2 else ""
+        )
         return f"{first} {self.year}"
 
     @property
@@ -37,9 +39,13 @@ class Citation:
         """The BibTeX entry."""
         venue = {"article": "journal", "inproceedings": "booktitle"}.get(self.kind, "howpublished")
         fields = {
-            "author": self.author, "title": "{" + self.title + "}", "year": str(self.year), venue: self.venue,
-            "doi": self.doi, "url": self.url,
-        }  # fmt: skip
+            "author": self.author,
+            "title": "{" + self.title + "}",
+            "year": str(self.year),
+            venue: self.venue,
+            "doi": self.doi,
+            "url": self.url,
+        }
         body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items() if value)
         return f"@{self.kind}{{{self.key},\n{body}\n}}\n"
 

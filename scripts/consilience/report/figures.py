@@ -16,7 +16,9 @@ Number = int | float | None
 Scale = Literal["linear", "log", "category"]
 Format = Literal["number", "integer", "percent"]
 # role colours come first: the same meaning has the same colour in the whole report
-Colour = Literal["case", "control", "kept", "removed", "accent", "muted", "c0", "c1", "c2", "c3", "c4", "c5", "c6"]
+Colour = Literal[
+    "case", "control", "kept", "removed", "accent", "muted", "c0", "c1", "c2", "c3", "c4", "c5", "c6"
+]
 SERIES: tuple[Colour, ...] = ("c0", "c1", "c2", "c3", "c4", "c5", "c6")
 
 
@@ -34,9 +36,13 @@ class Axis:
     def to_json(self) -> dict[str, Any]:
         """Plain values for charts.js."""
         return {
-            "label": self.label, "scale": self.scale, "categories": list(self.categories),
-            "domain": list(self.domain) if self.domain else None, "format": self.format, "zero": self.zero,
-        }  # fmt: skip
+            "label": self.label,
+            "scale": self.scale,
+            "categories": list(self.categories),
+            "domain": list(self.domain) if self.domain else None,
+            "format": self.format,
+            "zero": self.zero,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +68,14 @@ class Figure:
     def to_json(self) -> dict[str, Any]:
         """Plain values for charts.js."""
         return {
-            "key": self.key, "title": self.title, "x": self.x.to_json(), "y": self.y.to_json(),
-            "marks": list(self.marks), "height": self.height, "square": self.square,
-        }  # fmt: skip
+            "key": self.key,
+            "title": self.title,
+            "x": self.x.to_json(),
+            "y": self.y.to_json(),
+            "marks": list(self.marks),
+            "height": self.height,
+            "square": self.square,
+        }
 
 
 @dataclass(slots=True)
@@ -99,9 +110,15 @@ def boxes(
 ) -> dict[str, Any]:
     """Filled boxes: histogram bins and bars."""
     return {
-        "type": "boxes", "x0": _numbers(x0), "x1": _numbers(x1), "y0": _numbers(y0), "y1": _numbers(y1),
-        "name": name, "colour": colour, "labels": list(labels),
-    }  # fmt: skip
+        "type": "boxes",
+        "x0": _numbers(x0),
+        "x1": _numbers(x1),
+        "y0": _numbers(y0),
+        "y1": _numbers(y1),
+        "name": name,
+        "colour": colour,
+        "labels": list(labels),
+    }
 
 
 def points(
@@ -115,26 +132,52 @@ def points(
 ) -> dict[str, Any]:
     """Points with a label each (shown on hover); drawn as one path, so 20,000 of them are fine."""
     return {
-        "type": "points", "x": _numbers(x), "y": _numbers(y), "name": name, "colour": colour, "shape": shape,
+        "type": "points",
+        "x": _numbers(x),
+        "y": _numbers(y),
+        "name": name,
+        "colour": colour,
+        "shape": shape,
         "labels": list(labels),
-    }  # fmt: skip
+    }
 
 
 def line(
-    *, x: Sequence[Number], y: Sequence[Number], name: str = "", colour: Colour = "accent", dashed: bool = False
+    *,
+    x: Sequence[Number],
+    y: Sequence[Number],
+    name: str = "",
+    colour: Colour = "accent",
+    dashed: bool = False,
 ) -> dict[str, Any]:
     """A line through the points; a missing value breaks it."""
-    return {"type": "line", "x": _numbers(x), "y": _numbers(y), "name": name, "colour": colour, "dashed": dashed}
+    return {
+        "type": "line",
+        "x": _numbers(x),
+        "y": _numbers(y),
+        "name": name,
+        "colour": colour,
+        "dashed": dashed,
+    }
 
 
 def band(
-    *, x: Sequence[Number], low: Sequence[Number], high: Sequence[Number], name: str = "", colour: Colour = "accent"
+    *,
+    x: Sequence[Number],
+    low: Sequence[Number],
+    high: Sequence[Number],
+    name: str = "",
+    colour: Colour = "accent",
 ) -> dict[str, Any]:
     """An uncertainty band around a line."""
     return {
-        "type": "band", "x": _numbers(x), "low": _numbers(low), "high": _numbers(high), "name": name,
+        "type": "band",
+        "x": _numbers(x),
+        "low": _numbers(low),
+        "high": _numbers(high),
+        "name": name,
         "colour": colour,
-    }  # fmt: skip
+    }
 
 
 def segments(
@@ -148,19 +191,31 @@ def segments(
 ) -> dict[str, Any]:
     """Straight segments: confidence intervals, lollipops, dumbbells."""
     return {
-        "type": "segments", "x0": _numbers(x0), "x1": _numbers(x1), "y0": _numbers(y0), "y1": _numbers(y1),
-        "name": name, "colour": colour,
-    }  # fmt: skip
+        "type": "segments",
+        "x0": _numbers(x0),
+        "x1": _numbers(x1),
+        "y0": _numbers(y0),
+        "y1": _numbers(y1),
+        "name": name,
+        "colour": colour,
+    }
 
 
 def cells(
-    *, values: Sequence[Sequence[Number]], rows: Sequence[str], columns: Sequence[str], diverging: bool = False
+    *,
+    values: Sequence[Sequence[Number]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    diverging: bool = False,
 ) -> dict[str, Any]:
     """A heatmap; the axes must be category axes with `columns` (x) and `rows` (y)."""
     return {
-        "type": "cells", "values": [_numbers(row) for row in values], "rows": list(rows),
-        "columns": list(columns), "diverging": diverging,
-    }  # fmt: skip
+        "type": "cells",
+        "values": [_numbers(row) for row in values],
+        "rows": list(rows),
+        "columns": list(columns),
+        "diverging": diverging,
+    }
 
 
 def rule(
@@ -186,9 +241,7 @@ def histogram(
 ) -> Figure:
     """A histogram with its thresholds drawn; what lies outside them is tinted."""
     usable_log = log and min(edges, default=0.0) > 0
-    marks = [
-        boxes(x0=edges[:-1], x1=edges[1:], y0=[0] * len(counts), y1=counts, name=noun, colour="kept")
-    ]  # fmt: skip
+    marks = [boxes(x0=edges[:-1], x1=edges[1:], y0=[0] * len(counts), y1=counts, name=noun, colour="kept")]
     words = []
     for at, side, word in ((low, "below", "from"), (high, "above", "up to")):
         if at is not None:
@@ -197,10 +250,17 @@ def histogram(
     total = sum(counts)
     alt = f"Histogram of {label} over {total:,} {noun}" + (f"; kept {' '.join(words)}" if words else "") + "."
     return Figure(
-        key=key, title=title, caption=caption, alt=alt, marks=tuple(marks), height=190,
-        x=Axis(label=label, scale="log" if usable_log else "linear", format="percent" if percent else "number"),
+        key=key,
+        title=title,
+        caption=caption,
+        alt=alt,
+        marks=tuple(marks),
+        height=190,
+        x=Axis(
+            label=label, scale="log" if usable_log else "linear", format="percent" if percent else "number"
+        ),
         y=Axis(label=noun, format="integer", zero=True),
-    )  # fmt: skip
+    )
 
 
 def short(value: float, *, percent: bool = False) -> str:

@@ -63,9 +63,10 @@ def front_page(*, study: StudyResults, sections: Sequence[Section], date: str) -
 
 
 def _date_words(date: str) -> str:
-    months = "January February March April May June July August September October November December".split()
+    from calendar import month_name
+
     year, month, day = date[:10].split("-")
-    return f"{int(day)} {months[int(month) - 1]} {year}"
+    return f"{int(day)} {month_name[int(month)]} {year}"
 
 
 def _simulated(study: StudyResults) -> str:
@@ -102,6 +103,12 @@ def _line(study: StudyResults, cohort: Cohort, alarms: Sequence[Notice]) -> Coho
         gone = quality.n_in - quality.n_kept
         detail += f"{' · ' if detail else ''}{gone:,} removed ({percent(gone, quality.n_in)})"
     return CohortLine(
-        name=cohort.name, label=cohort.label or cohort.name, kind=KIND_WORDS[cohort.kind],
-        anchor=f"quality-{cohort.name}", size=size, detail=detail, kept_share=kept, alarms=own,
-    )  # fmt: skip
+        name=cohort.name,
+        label=cohort.label or cohort.name,
+        kind=KIND_WORDS[cohort.kind],
+        anchor=f"quality-{cohort.name}",
+        size=size,
+        detail=detail,
+        kept_share=kept,
+        alarms=own,
+    )

@@ -27,7 +27,9 @@ from consilience.study.sections import Config
 SCRIPTS = ("page.js", "tables.js", "charts.js", "interact.js")
 
 
-def write_report(*, config: Config, cohorts: list[Cohort], results: Path, benchmarks: Path, out: Path) -> None:
+def write_report(
+    *, config: Config, cohorts: list[Cohort], results: Path, benchmarks: Path, out: Path
+) -> None:
     """Write the page `out`, `tables/*.tsv` beside it, and the files of `results`/provenance.
 
     The same results give the same bytes, apart from the date (SOURCE_DATE_EPOCH fixes it).

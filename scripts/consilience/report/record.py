@@ -15,9 +15,22 @@ from consilience.report.citations import MethodNote, cited
 from consilience.report.results import StudyResults
 
 PACKAGES = (
-    "anndata", "h5py", "jinja2", "numba", "numpy", "pandas", "pyarrow", "pydantic", "safetensors", "scanpy",
-    "scikit-learn", "scipy", "snakemake", "statsmodels", "torch",
-)  # fmt: skip
+    "anndata",
+    "h5py",
+    "jinja2",
+    "numba",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "safetensors",
+    "scanpy",
+    "scikit-learn",
+    "scipy",
+    "snakemake",
+    "statsmodels",
+    "torch",
+)
 RUN_FORMAT = 1
 
 
@@ -42,7 +55,9 @@ def revision() -> str:
 def machine_words() -> str:
     """The machine in a few words."""
     machine = provenance.machine()
-    return f"{machine['system']} {machine['architecture']}, {machine['cores']} cores, Python {machine['python']}"
+    return (
+        f"{machine['system']} {machine['architecture']}, {machine['cores']} cores, Python {machine['python']}"
+    )
 
 
 def methods_text(notes: Sequence[MethodNote], versions: Mapping[str, str]) -> list[str]:
@@ -80,18 +95,22 @@ def _methods_markdown(
     notes: Sequence[MethodNote], versions: Mapping[str, str], results: StudyResults, date: str
 ) -> str:
     references = [
-        f"- {entry.author.replace(' and ', '; ')} ({entry.year}). {entry.title}. *{entry.venue}*. {entry.link}"
+        f"- {entry.author.replace(' and ', '; ')} ({entry.year}). {entry.title}. *{entry.venue}*. "
+        f"{entry.link}"
         for entry in cited(notes)
     ]
-    return "\n\n".join(
-        [
-            f"# Methods: {results.config.study.title}",
-            f"Written by Consilience {revision()} on {date[:10]} from what ran.",
-            *methods_text(notes, versions),
-            "## References",
-            "\n".join(references),
-        ]
-    ) + "\n"  # fmt: skip
+    return (
+        "\n\n".join(
+            [
+                f"# Methods: {results.config.study.title}",
+                f"Written by Consilience {revision()} on {date[:10]} from what ran.",
+                *methods_text(notes, versions),
+                "## References",
+                "\n".join(references),
+            ]
+        )
+        + "\n"
+    )
 
 
 def run_record(*, results: StudyResults, date: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Typed, lazy access to the results of a study. Names are already pseudonyms here when those are asked for."""
+"""Typed, lazy access to the results of a study; names are already pseudonyms when those are asked for."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from consilience.foundation.errors import DataError
 from consilience.foundation.files import read_json
 from consilience.report.pseudonyms import Pseudonyms
 from consilience.report.shapes import (
+    CohortChecks,
     Coverage,
     Embedding,
     ExpressionQuality,
+    Found,
     RawProvenance,
     Shape,
     SummaryStatisticsQuality,
@@ -113,15 +115,24 @@ class StudyResults:
         return self._shape(self.root / "pathways" / "coverage.json", Coverage)
 
     @cached_property
-    def found(self) -> dict[str, Any] | None:
-        """truth/found.json: what was planted and what was found; None for a real study."""
-        return self.json("truth/found.json") if self.simulated else None
+    def found(self) -> Found | None:
+        """truth/found.json: what was planted and what was found; None when nothing was simulated."""
+        if not any(cohort.source == "simulated" for cohort in self.expression_cohorts):
+            return None
+        found = self._shape(self.root / "truth" / "found.json", Found)
+        return found.model_copy(
+            update={
+                "cohorts": {name: _hide_checks(part, self.pseudonyms) for name, part in found.cohorts.items()}
+            }
+        )
 
     def json(self, relative: str) -> dict[str, Any]:
         """A JSON object under the study's folder; names in it are replaced."""
         path = self.root / relative
         if not path.is_file():
-            raise DataError("the report needs this file and it is not there", where=str(path), mend="run again")
+            raise DataError(
+                "the report needs this file and it is not there", where=str(path), mend="run again"
+            )
         value = read_json(path)
         if not isinstance(value, dict):
             raise DataError("must hold a JSON object", where=str(path), value=type(value).__name__)
@@ -132,14 +143,17 @@ class StudyResults:
         import pandas as pd
 
         if not path.is_file():
-            raise DataError("the report needs this file and it is not there", where=str(path), mend="run again")
+            raise DataError(
+                "the report needs this file and it is not there", where=str(path), mend="run again"
+            )
         try:
             return pd.read_parquet(path)
         except (OSError, ValueError) as error:  # pyarrow's errors are both
             raise DataError(
                 f"not a readable parquet table ({str(error).splitlines()[0]})",
-                where=str(path), mend="delete the file and run again",
-            ) from error  # fmt: skip
+                where=str(path),
+                mend="delete the file and run again",
+            ) from error
 
     @cached_property
     def benchmarks(self) -> list[Benchmark]:
@@ -177,7 +191,8 @@ def _hide_names(quality: ExpressionQuality, names: Pseudonyms) -> ExpressionQual
         kind=quality.embedding.kind,
         explained=quality.embedding.explained,
         points=tuple(
-            point.model_copy(update={"sample": names.sample(point.sample)}) for point in quality.embedding.points
+            point.model_copy(update={"sample": names.sample(point.sample)})
+            for point in quality.embedding.points
         ),
     )
     return quality.model_copy(
@@ -188,6 +203,16 @@ def _hide_names(quality: ExpressionQuality, names: Pseudonyms) -> ExpressionQual
             "messages": _hide_messages(quality.messages, names),
         }
     )
+
+
+def _hide_checks(part: CohortChecks, names: Pseudonyms) -> CohortChecks:
+    checks = tuple(
+        check.model_copy(
+            update={key: names.text(getattr(check, key)) for key in ("planted", "found", "text")}
+        )
+        for check in part.checks
+    )
+    return part.model_copy(update={"checks": checks})
 
 
 def _hide_messages(messages: Any, names: Pseudonyms) -> Any:
@@ -217,10 +242,13 @@ def _read_benchmark(path: Path, root: Path) -> list[Benchmark]:
         if seconds is not None:
             jobs.append(
                 Benchmark(
-                    rule=parts[0], target="/".join(parts[1:]), seconds=seconds,
-                    peak_mib=_number(row.get("max_rss")), cpu_seconds=_number(row.get("cpu_time")),
+                    rule=parts[0],
+                    target="/".join(parts[1:]),
+                    seconds=seconds,
+                    peak_mib=_number(row.get("max_rss")),
+                    cpu_seconds=_number(row.get("cpu_time")),
                 )
-            )  # fmt: skip
+            )
     return jobs
 
 

@@ -207,13 +207,41 @@ class Coverage(Shape):
     pathways: tuple[PathwayCoverage, ...]
 
 
+class Check(Shape):
+    """One comparison with the planted truth: `value` beside its `ideal` and what `chance` would give."""
+
+    name: str
+    planted: str
+    found: str
+    value: float | None = None
+    ideal: float | None = None
+    chance: float | None = None
+    ok: bool
+    text: str = ""
+
+
+class CohortChecks(Shape):
+    """All comparisons of one cohort."""
+
+    kind: str
+    checks: tuple[Check, ...] = ()
+
+
+class Found(Shape):
+    """truth/found.json: what was planted beside what was found."""
+
+    headline: str
+    cohorts: dict[str, CohortChecks] = {}
+
+
 def read_shape(path: Path, shape: type[ShapeType]) -> ShapeType:
     """Read a JSON file into its shape; one `DataError` lists everything that is missing or mistyped."""
     if not path.is_file():
         raise DataError(
             "the report needs this file and it is not there",
-            where=str(path), mend="run the same command again; if it stays away, read the log of its rule",
-        )  # fmt: skip
+            where=str(path),
+            mend="run the same command again; if it stays away, read the log of its rule",
+        )
     try:
         return shape.model_validate(read_json(path))
     except ValidationError as error:

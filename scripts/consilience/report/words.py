@@ -28,7 +28,7 @@ METRIC_WORDS = {
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
-    """"1 sample", "2 samples", "12,345 cells"."""
+    """A number with its noun, as in "1 sample" or "12,345 cells"."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
@@ -43,7 +43,7 @@ def unit_noun(kind: str) -> str:
 
 
 def listed(items: Iterable[str], *, last: str = "and") -> str:
-    """"a, b and c"."""
+    """Words joined as in "a, b and c"."""
     words = list(items)
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else ""
 

@@ -65,11 +65,19 @@ def simulate_bulk(*, cohort: Cohort, settings: SimulationSection, truth: Truth) 
         )
         labelled.append(shown)
         ages.append(age)
-        facts.append({
-            "id": one.sample, "sample": one.sample, "donor": one.donor, "arm": one.arm, "batch": one.batch,
-            "sex": one.sex, "outlier": bool(kind), "outlier_kind": kind, "depth_factor": library / COUNTS_PER_GENE
-            / len(truth.genes),
-        })  # fmt: skip
+        facts.append(
+            {
+                "id": one.sample,
+                "sample": one.sample,
+                "donor": one.donor,
+                "arm": one.arm,
+                "batch": one.batch,
+                "sex": one.sex,
+                "outlier": bool(kind),
+                "outlier_kind": kind,
+                "depth_factor": library / COUNTS_PER_GENE / len(truth.genes),
+            }
+        )
     return BulkCohort(labelled, ages, counts, pd.DataFrame(facts))
 
 

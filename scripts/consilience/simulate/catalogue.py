@@ -25,14 +25,16 @@ MARKERS: Mapping[str, tuple[str, ...]] = {
 BLOOD_SHARES = (0.10, 0.06, 0.20, 0.16, 0.16, 0.10, 0.17, 0.05)
 TISSUE_SHARES = (0.20, 0.06, 0.30, 0.12, 0.10, 0.04, 0.12, 0.06)
 ACTIVE_TYPES = ("naive B", "naive CD4 T")
-MIN_SET, MAX_SET = 15, 200
+MIN_SET, SMALL_SET, MAX_SET = 15, 45, 200
+N_SMALL_FIRST = 12
 
 
 @dataclass(frozen=True)
 class Catalogue:
     """Genes in genome order: `symbols`, `ensembl_ids`, `chromosomes`, `positions` (one entry per gene).
 
-    `sets` maps each pathway to the rows of its genes here; `collections` names where each comes from.
+    `sets` maps each pathway to the rows of its genes here; `collections` names where each comes from;
+    `full_sizes` counts its genes whether they are here or not.
     """
 
     symbols: tuple[str, ...]
@@ -41,6 +43,7 @@ class Catalogue:
     positions: tuple[int, ...]
     sets: dict[str, tuple[int, ...]]
     collections: dict[str, str]
+    full_sizes: dict[str, int]
 
 
 def build_catalogue(*, n_genes: int) -> Catalogue:
@@ -63,6 +66,7 @@ def build_catalogue(*, n_genes: int) -> Catalogue:
         positions=tuple(table.positions[row] for row in rows),
         sets={name: genes for name, genes in sets.items() if genes},
         collections={one.name: one.collection for one in gene_sets},
+        full_sizes={name: len(genes) for name, genes in members.items()},
     )
 
 
@@ -76,9 +80,11 @@ def choose_genes(*, n_genes: int, members: Mapping[str, Sequence[str]], table: G
     first = [*mitochondrial, "XIST", *SEX_GENES["male"]]
     markers = [gene for genes in MARKERS.values() for gene in genes]
     order = dict.fromkeys(gene for gene in (*first, *markers) if gene in table.row_of)
-    for name in sorted(members, key=lambda name: hashlib.sha256(name.encode()).digest()):
-        if MIN_SET <= len(members[name]) <= MAX_SET:
-            order.update(dict.fromkeys(members[name]))
+    by_hash = sorted(members, key=lambda name: hashlib.sha256(name.encode()).digest())
+    fitting = [name for name in by_hash if MIN_SET <= len(members[name]) <= MAX_SET]
+    small = [name for name in fitting if len(members[name]) <= SMALL_SET][:N_SMALL_FIRST]
+    for name in (*small, *fitting):
+        order.update(dict.fromkeys(members[name]))
     for genes in members.values():
         order.update(dict.fromkeys(genes))
     coding = table.symbols_of(gene_type="protein_coding")

@@ -24,8 +24,9 @@ HEALTHY, DYING, EMPTY, DOUBLET = "", "dying", "empty", "doublet"
 
 @dataclass(frozen=True)
 class Block:
-    """Cells of one block of a `sample`, from cell `start` of it on: `columns` phenotype text (n,), `facts`
-    planted (n,), `counts` (n, genes).
+    """Cells of one block of a sample, from its cell `start` on.
+
+    `columns` phenotype text (n,) by name, `facts` what was planted (n,) by name, `counts` (n, genes).
     """
 
     sample: str
@@ -78,7 +79,7 @@ class CellModel:
     def expected(
         self, *, profile: npt.NDArray[np.float32], scores: Floats, library: Floats, mitochondrial: Floats
     ) -> npt.NDArray[np.float32]:
-        """Expected counts (n, genes): `profile` rows with programs, scaled to `library` and mitochondrial share."""
+        """Expected counts (n, genes): `profile` with programs, scaled to library and mitochondrial share."""
         mean = profile
         mean[:, self.touched] *= self.program_effect(scores)
         inside = mean[:, self.mitochondrial].sum(axis=1)
@@ -128,10 +129,17 @@ def log_profiles(*, truth: Truth, cohort: str, donor: str, batch: str, sex: str,
 
 
 def draw_block(
-    *, model: CellModel, profile: npt.NDArray[np.float32], library: Floats, mitochondrial: Floats, scores: Floats,
-    second: npt.NDArray[np.float32] | None, doublets: npt.NDArray[np.intp], rng: np.random.Generator,
-) -> Counts:  # fmt: skip
-    """Counts of one block; `second` (doublets, genes) is the expected profile of each doublet's other cell."""
+    *,
+    model: CellModel,
+    profile: npt.NDArray[np.float32],
+    library: Floats,
+    mitochondrial: Floats,
+    scores: Floats,
+    second: npt.NDArray[np.float32] | None,
+    doublets: npt.NDArray[np.intp],
+    rng: np.random.Generator,
+) -> Counts:
+    """Counts of one block; `second` (doublets, genes) is the profile of each doublet's other cell."""
     mean = model.expected(profile=profile, scores=scores, library=library, mitochondrial=mitochondrial)
     if second is not None and doublets.size:
         other = model.expected(

@@ -1,4 +1,4 @@
-"""One simulated cohort: drawn from the truth, written in the format its source serves, whole or not at all."""
+"""One simulated cohort: drawn from the truth, written as its source serves it, whole or not at all."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ PAR1_END = 2_781_479
 
 
 def write_gdc(folder: Path, *, cohort: Cohort, bulk: BulkCohort, truth: Truth) -> None:
-    """Write ``files.json`` and ``<file id>/<name>.rna_seq.augmented_star_gene_counts.tsv`` for each sample."""
+    """Write ``files.json`` and one STAR-counts table for each sample in a folder of its file id."""
     names = column_names(cohort)
     for key, word in (("condition", "sample_type"), ("donor", "case_id"), ("batch", "plate")):
         if names[key] != word:
@@ -132,8 +132,8 @@ class GeneColumns:
         for row in self.order:
             count = int(counts[row])
             lines.append(
-                f"{self.starts[row]}\t{count}\t{count // 2}\t{count - count // 2}\t{tpm[row]:.4f}\t{fpkm[row]:.4f}"
-                f"\t{upper[row]:.4f}"
+                f"{self.starts[row]}\t{count}\t{count // 2}\t{count - count // 2}"
+                f"\t{tpm[row]:.4f}\t{fpkm[row]:.4f}\t{upper[row]:.4f}"
             )
             if self.double[row]:
                 lines.append(f"{self.copies[row]}\t0\t0\t0\t0.0000\t0.0000\t0.0000")

@@ -84,8 +84,11 @@ def characteristic_rows(*, cohort: Cohort, bulk: BulkCohort) -> list[list[str]]:
     cells = []
     for position, (one, age) in enumerate(zip(bulk.planned, bulk.ages, strict=True)):
         facts = {
-            names["condition"]: one.level, names["donor"]: one.donor, names["sex"]: one.sex, names["batch"]: one.batch,
-        }  # fmt: skip
+            names["condition"]: one.level,
+            names["donor"]: one.donor,
+            names["sex"]: one.sex,
+            names["batch"]: one.batch,
+        }
         own = [f"{key}: {value}" for key, value in facts.items()]
         own.insert(3 if position % 3 == 2 else len(own), f"age: {age}")
         if position % 3 == 2:

@@ -28,9 +28,22 @@ GWAS_HEADER = (
     "effect_allele_frequency", "p_value", "rsid", "n",
 )  # fmt: skip
 EQTL_HEADER = (
-    "Pvalue", "SNP", "SNPChr", "SNPPos", "AssessedAllele", "OtherAllele", "Zscore", "Gene", "GeneSymbol", "GeneChr",
-    "GenePos", "NrCohorts", "NrSamples", "FDR", "BonferroniP",
-)  # fmt: skip
+    "Pvalue",
+    "SNP",
+    "SNPChr",
+    "SNPPos",
+    "AssessedAllele",
+    "OtherAllele",
+    "Zscore",
+    "Gene",
+    "GeneSymbol",
+    "GeneChr",
+    "GenePos",
+    "NrCohorts",
+    "NrSamples",
+    "FDR",
+    "BonferroniP",
+)
 FLANK = 200_000
 PALINDROMIC, OTHER_PAIRS = (("A", "T"), ("C", "G")), (("A", "C"), ("A", "G"), ("C", "T"), ("G", "T"))
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
@@ -55,7 +68,7 @@ class Variants:
 
 
 def write_gwas(folder: Path, *, cohort: Cohort, settings: SimulationSection, truth: Truth) -> pd.DataFrame:
-    """Write all files of a summary-statistics cohort; return the planted facts, one row per variant and gene."""
+    """Write all files of the cohort; return the planted facts, one row per variant and gene."""
     import pandas as pd
 
     sizes = summary_sizes(cohort, settings)
@@ -70,9 +83,13 @@ def write_gwas(folder: Path, *, cohort: Cohort, settings: SimulationSection, tru
         genes = genes_of[name]
         rng = stream(truth.seed, cohort.name, "locus", name)
         locus = simulate_locus(
-            n_snps=sizes.snps_per_locus, alpha=genes["alpha"].to_numpy(), n_gwas=sizes.n_gwas, n_eqtl=sizes.n_eqtl,
-            direct_scale=truth.settings["effect"], rng=rng,
-        )  # fmt: skip
+            n_snps=sizes.snps_per_locus,
+            alpha=genes["alpha"].to_numpy(),
+            n_gwas=sizes.n_gwas,
+            n_eqtl=sizes.n_eqtl,
+            direct_scale=truth.settings["effect"],
+            rng=rng,
+        )
         variants = draw_variants(
             genes=genes, n=sizes.snps_per_locus, first=number * sizes.snps_per_locus, rng=rng
         )
@@ -118,7 +135,7 @@ def p_of(z: float) -> float:
 
 
 def gwas_rows(variants: Variants, *, z: npt.NDArray[np.float64], n_people: int) -> list[tuple[int, int, str]]:
-    """(chromosome, position, line) of each variant that the GWAS has; effects per allele of a unit-variance trait."""
+    """(chromosome, position, line) of each variant in the GWAS; effects per allele, trait of unit variance."""
     rows = []
     for k, rsid in enumerate(variants.rsid):
         if not variants.in_gwas[k]:
@@ -130,9 +147,17 @@ def gwas_rows(variants: Variants, *, z: npt.NDArray[np.float64], n_people: int) 
         own = float(z[k]) * float(variants.sign_gwas[k])
         error = 1.0 / math.sqrt(2 * frequency * (1 - frequency) * (n_people + own**2))
         cells = (
-            variants.chromosome, str(variants.position[k]), effect, other, f"{own * error:.7g}", f"{error:.7g}",
-            f"{frequency:.4f}", f"{p_of(own):.4g}", rsid, str(n_people),
-        )  # fmt: skip
+            variants.chromosome,
+            str(variants.position[k]),
+            effect,
+            other,
+            f"{own * error:.7g}",
+            f"{error:.7g}",
+            f"{frequency:.4f}",
+            f"{p_of(own):.4g}",
+            rsid,
+            str(n_people),
+        )
         rows.append((int(variants.chromosome), int(variants.position[k]), "\t".join(cells)))
     return rows
 
@@ -140,7 +165,7 @@ def gwas_rows(variants: Variants, *, z: npt.NDArray[np.float64], n_people: int) 
 def odd_rows(
     rows: list[tuple[int, int, str]], *, n_people: int, rng: np.random.Generator
 ) -> list[tuple[int, int, str]]:
-    """Rows that real files hold and a reader must set aside: an indel, a missing value, two rows of one name."""
+    """Rows that a reader must set aside: an indel, a missing value, two rows of one name."""
     odd = []
     for number in range(N_ODD_ROWS):
         chromosome, position, _ = rows[int(rng.integers(len(rows)))]
@@ -168,9 +193,19 @@ def eqtl_rows(
                 assessed, other = assessed.translate(COMPLEMENT), other.translate(COMPLEMENT)
             own = float(z[k, column]) * float(variants.sign_eqtl[k])
             cells = (
-                rsid, variants.chromosome, str(variants.position[k]), assessed, other, f"{own:.4f}",
-                str(gene.ensembl_id), str(gene.gene), str(gene.chromosome), str(gene.position), "37", str(n_people),
-            )  # fmt: skip
+                rsid,
+                variants.chromosome,
+                str(variants.position[k]),
+                assessed,
+                other,
+                f"{own:.4f}",
+                str(gene.ensembl_id),
+                str(gene.gene),
+                str(gene.chromosome),
+                str(gene.position),
+                "37",
+                str(n_people),
+            )
             rows.append((p_of(own), "\t".join(cells)))
     return rows
 
@@ -210,13 +245,22 @@ def variant_facts(
     for k, rsid in enumerate(variants.rsid):
         own = [(symbols[j], float(locus.joint[k, j])) for j in np.flatnonzero(locus.joint[k])] or [("", 0.0)]
         for gene, effect in own:
-            facts.append({
-                "id": rsid, "locus": name, "chromosome": variants.chromosome, "position": int(variants.position[k]),
-                "gene": gene, "joint_effect": effect, "direct_effect": float(locus.direct[k]),
-                "pleiotropic": len(own) > 1, "flipped_gwas": bool(variants.sign_gwas[k] < 0),
-                "flipped_eqtl": bool(variants.sign_eqtl[k] < 0), "other_strand_eqtl": bool(variants.other_strand[k]),
-                "in_gwas": bool(variants.in_gwas[k]),
-            })  # fmt: skip
+            facts.append(
+                {
+                    "id": rsid,
+                    "locus": name,
+                    "chromosome": variants.chromosome,
+                    "position": int(variants.position[k]),
+                    "gene": gene,
+                    "joint_effect": effect,
+                    "direct_effect": float(locus.direct[k]),
+                    "pleiotropic": len(own) > 1,
+                    "flipped_gwas": bool(variants.sign_gwas[k] < 0),
+                    "flipped_eqtl": bool(variants.sign_eqtl[k] < 0),
+                    "other_strand_eqtl": bool(variants.other_strand[k]),
+                    "in_gwas": bool(variants.in_gwas[k]),
+                }
+            )
     return facts
 
 

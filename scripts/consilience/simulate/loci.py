@@ -21,8 +21,10 @@ DIRECT_SHARE = 0.15
 
 @dataclass(frozen=True)
 class Locus:
-    """Arrays of one locus: `ld` (m, m) of the population, `ld_panel` (m, m) as a reference panel estimates it,
-    `joint` (m, genes) eQTL effects, `direct` (m,) effects on the trait, `z_eqtl` (m, genes), `z_gwas` (m,).
+    """Arrays of one locus of m variants.
+
+    `ld` (m, m) of the population, `ld_panel` (m, m) as a reference panel estimates it, `joint` (m, genes)
+    eQTL effects, `direct` (m,) effects on the trait, `z_eqtl` (m, genes), `z_gwas` (m,).
     """
 
     ld: Floats
@@ -38,7 +40,7 @@ def simulate_locus(
 ) -> Locus:
     """Draw one locus whose genes act on the trait by `alpha` (genes,)."""
     ld = draw_ld(n_snps=n_snps, rng=rng)
-    root: Floats = np.linalg.cholesky(ld + 1e-9 * np.eye(n_snps))
+    root: Floats = np.asarray(np.linalg.cholesky(ld + 1e-9 * np.eye(n_snps)), dtype=np.float64)
     joint = draw_eqtl_effects(ld=ld, n_genes=alpha.size, rng=rng)
     direct = np.zeros(n_snps)
     has_direct, place, size = rng.random() < DIRECT_SHARE, rng.integers(n_snps), rng.normal(0.0, 0.01)
@@ -57,7 +59,7 @@ def simulate_locus(
 
 
 def draw_ld(*, n_snps: int, rng: np.random.Generator) -> Floats:
-    """Markov correlation along the genome: strong within blocks, weak across hot spots, signs by allele coding."""
+    """Markov correlation along the genome: strong within blocks, weak across hot spots, random signs."""
     hot = rng.random(n_snps - 1) < 0.2
     steps = np.where(hot, rng.uniform(0.0, 0.25, n_snps - 1), rng.uniform(0.6, 0.97, n_snps - 1))
     log_path = np.concatenate([[0.0], np.cumsum(np.log(np.maximum(steps, 1e-6)))])
@@ -83,7 +85,7 @@ def draw_eqtl_effects(*, ld: Floats, n_genes: int, rng: np.random.Generator) -> 
     """Joint effects (variants, genes): one to four per gene, some shared with the gene before, some weak.
 
     Effects are scaled so that the variants explain a cis heritability h² of expression: log-normal around
-    6 %, or 0.1 % for weakly regulated genes.
+    3 %, or 0.04 % for weakly regulated genes.
     """
     m = ld.shape[0]
     joint = np.zeros((m, n_genes))
@@ -95,7 +97,7 @@ def draw_eqtl_effects(*, ld: Floats, n_genes: int, rng: np.random.Generator) -> 
         effects = rng.normal(0.0, 1.0, own.size)
         effects += np.sign(effects) * 0.3
         heritability = (
-            0.001 if rng.random() < WEAK_SHARE else min(0.4, 0.06 * float(np.exp(rng.normal(0.0, 0.7))))
+            0.0004 if rng.random() < WEAK_SHARE else min(0.4, 0.03 * float(np.exp(rng.normal(0.0, 0.7))))
         )
         explained = float(effects @ ld[np.ix_(own, own)] @ effects)
         joint[own, gene] = effects * np.sqrt(heritability / max(explained, 1e-12))

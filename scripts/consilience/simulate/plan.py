@@ -1,4 +1,4 @@
-"""Who is in a simulated cohort: sizes, patients, arms, batches. No numpy: this is read before any job starts."""
+"""Who is in a simulated cohort: sizes, patients, arms, batches. No numpy: read before any job starts."""
 
 from __future__ import annotations
 

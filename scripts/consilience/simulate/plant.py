@@ -80,19 +80,29 @@ def plant_disease(
     expression and a size that follows it.
     """
     free = _free_genes(catalogue, expression)
-    pathways = _separate_pathways(catalogue, free=free, n_wanted=settings.n_causal_pathways, seed=seed)
+    pathways = _separate_pathways(
+        catalogue,
+        free=free,
+        n_wanted=settings.n_causal_pathways,
+        n_genes=settings.n_causal_genes,
+        seed=seed,
+    )
     quota = np.full(len(pathways), settings.n_causal_genes // len(pathways))
     quota[: settings.n_causal_genes % len(pathways)] += 1
     chosen: dict[int, tuple[str, float]] = {}
     for name, wanted, sign in zip(pathways, quota, np.resize([1.0, -1.0], len(pathways)), strict=True):
         random = stream(seed, "causal", name)
-        pool = [row for row in catalogue.sets[name] if free[row] and row not in chosen]
+        members = [row for row in catalogue.sets[name] if row not in chosen]
+        pool = [row for row in members if free[row]]
+        if len(pool) < wanted:  # a toy study: weakly expressed members must do too
+            pool = [row for row in members if catalogue.chromosomes[row] not in SPECIAL]
         if len(pool) < wanted:
             raise ConfigError(
                 f"{name} has only {len(pool)} genes that can be causal",
-                where="simulation.n_causal_genes", value=settings.n_causal_genes,
+                where="simulation.n_causal_genes",
+                value=settings.n_causal_genes,
                 mend="ask for fewer causal genes, or more causal pathways or genes",
-            )  # fmt: skip
+            )
         for row in random.choice(pool, size=wanted, replace=False):
             against = -1.0 if random.random() < 0.15 else 1.0
             chosen[int(row)] = (name, float(sign * against * random.uniform(0.7, 1.6)))
@@ -106,29 +116,48 @@ def plant_disease(
 
 
 def _separate_pathways(
-    catalogue: Catalogue, *, free: npt.NDArray[np.bool_], n_wanted: int, seed: int
+    catalogue: Catalogue, *, free: npt.NDArray[np.bool_], n_wanted: int, n_genes: int, seed: int
 ) -> list[str]:
-    """Pathways of middling size in random order, each sharing few genes with those before it."""
-    random = stream(seed, "pathways")
-    sized = [
-        name
-        for name, rows in catalogue.sets.items()
-        if int(free[list(rows)].sum()) >= 12 and len(rows) <= 120
-    ]
+    """Pathways in random order, each sharing few genes with those before it.
+
+    They are well covered by the genes of the study, and small enough for their share of the causal genes
+    to make a difference; a study of few genes must be content with less of both.
+    """
+    order = [str(name) for name in stream(seed, "pathways").permutation(sorted(catalogue.sets))]
+    needed = -(-n_genes // n_wanted)
+    n_free = {name: int(free[list(catalogue.sets[name])].sum()) for name in order}
     picked: list[str] = []
-    for name in random.permutation(sorted(sized)).tolist():
-        rows = set(catalogue.sets[name])
-        shared = (
-            len(rows & set(catalogue.sets[one])) / min(len(rows), len(catalogue.sets[one])) for one in picked
-        )
-        if all(share < 0.15 for share in shared):
-            picked.append(str(name))
+    for covered, shared, largest in ((0.6, 0.15, 45), (0.4, 0.25, 90), (0.0, 0.4, 10_000)):
+        fitting = [
+            name
+            for name in order
+            if n_free[name] >= needed + 2
+            and len(catalogue.sets[name]) <= max(largest, 3 * needed)
+            and len(catalogue.sets[name]) >= covered * catalogue.full_sizes[name]
+        ]
+        picked = _pick_apart(fitting, catalogue=catalogue, n_wanted=n_wanted, most_shared=shared)
         if len(picked) == n_wanted:
             return picked
     raise ConfigError(
-        f"these genes hold only {len(picked)} pathways that share few genes", where="simulation.n_causal_pathways",
-        value=n_wanted, mend="ask for fewer pathways or raise simulation.n_genes",
-    )  # fmt: skip
+        f"these genes hold only {len(picked)} pathways of fitting size that share few genes",
+        where="simulation.n_causal_pathways",
+        value=n_wanted,
+        mend="ask for fewer pathways or causal genes, or raise simulation.n_genes",
+    )
+
+
+def _pick_apart(names: list[str], *, catalogue: Catalogue, n_wanted: int, most_shared: float) -> list[str]:
+    picked: list[str] = []
+    for name in names:
+        rows = set(catalogue.sets[name])
+        overlaps = (
+            len(rows & set(own)) / min(len(rows), len(own)) for own in map(catalogue.sets.get, picked) if own
+        )
+        if all(overlap < most_shared for overlap in overlaps):
+            picked.append(name)
+        if len(picked) == n_wanted:
+            break
+    return picked
 
 
 def plant_programs(catalogue: Catalogue, disease: Disease, *, seed: int) -> Programs:

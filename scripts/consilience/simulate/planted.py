@@ -17,8 +17,10 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Expression:
-    """Baseline: `base` (genes,) log abundance, `by_type` (types, genes) shift of each cell type, `dispersion`
-    (genes,) factor on the trend; `shares`, `tissue_shares`, `active` (types,).
+    """Baseline expression.
+
+    `base` (genes,) log abundance, `by_type` (types, genes) shift of each cell type, `dispersion` (genes,)
+    factor on the trend; `shares` in blood, `tissue_shares`, `active` (types,).
     """
 
     types: tuple[str, ...]
@@ -33,9 +35,14 @@ class Expression:
         """One row a cell type."""
         import pandas as pd
 
-        return pd.DataFrame({
-            "cell_type": self.types, "active": self.active, "share": self.shares, "tissue_share": self.tissue_shares,
-        })  # fmt: skip
+        return pd.DataFrame(
+            {
+                "cell_type": self.types,
+                "active": self.active,
+                "share": self.shares,
+                "tissue_share": self.tissue_shares,
+            }
+        )
 
     def gene_table(self, symbols: Sequence[str]) -> pd.DataFrame:
         """One row a gene: base, dispersion factor, one column per cell type."""
@@ -61,7 +68,9 @@ class Expression:
 
 @dataclass(frozen=True)
 class Disease:
-    """`effect` (genes,) signed log2 fold change in active cell types, `alpha` (genes,) effect of expression on
+    """What disease does to genes and genes do to disease.
+
+    `effect` (genes,) signed log2 fold change in active cell types, `alpha` (genes,) effect of expression on
     risk; `candidates` rows of the genes chosen (causal unless the study is null).
     """
 
@@ -115,7 +124,7 @@ class Programs:
 
 @dataclass(frozen=True)
 class Perturbations:
-    """Programs in the order in which cohorts take them: target name, its group's pathway, rows and log2 effects."""
+    """Programs in the order in which cohorts take them: targets, their pathways, rows and log2 effects."""
 
     names: tuple[str, ...]
     pathways: tuple[str, ...]

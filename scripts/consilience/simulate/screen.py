@@ -87,9 +87,12 @@ class ScreenCells:
         )
         if wanted > len(known):
             raise ConfigError(
-                "more perturbations than genes that can be perturbed", where=f"cohort {self.cohort.name}: n_perturbations",
-                value=wanted, allowed=f"1 to {len(known)}", mend="raise simulation.n_genes (a quarter of them at most)",
-            )  # fmt: skip
+                "more perturbations than genes that can be perturbed",
+                where=f"cohort {self.cohort.name}: n_perturbations",
+                value=wanted,
+                allowed=f"1 to {len(known)}",
+                mend="raise simulation.n_genes (a quarter of them at most)",
+            )
         return list(known[:wanted])
 
     def samples(self) -> Iterator[GroupContext]:
@@ -163,10 +166,16 @@ class ScreenCells:
             words["perturbation"]: labels,
         }
         facts = {
-            "id": barcodes, "sample": [context.sample] * n, "cell_type": [context.line] * n, "perturbation": labels,
-            "outlier": (state != HEALTHY).tolist(), "outlier_kind": state.tolist(), "doublet": [False] * n,
-            "escaped": escaped.tolist(), "depth_factor": (library / self.model.library).tolist(),
-        }  # fmt: skip
+            "id": barcodes,
+            "sample": [context.sample] * n,
+            "cell_type": [context.line] * n,
+            "perturbation": labels,
+            "outlier": (state != HEALTHY).tolist(),
+            "outlier_kind": state.tolist(),
+            "doublet": [False] * n,
+            "escaped": escaped.tolist(),
+            "depth_factor": (library / self.model.library).tolist(),
+        }
         return Block(context.sample, start, barcodes, columns, facts, counts)
 
     def _perturb(

@@ -26,10 +26,14 @@ CACHED_ENTRIES = 8_000_000
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """One text column: `codes` (n,) int32 into `levels`, -1 where the value is missing."""
+    """One text column: `codes` (n,) int32 into `levels`, -1 where the value is missing.
+
+    `numeric` says that the source holds numbers, of which the levels are the text.
+    """
 
     codes: npt.NDArray[np.int32]
     levels: tuple[str, ...]
+    numeric: bool = False
 
     @classmethod
     def from_text(cls, values: Iterable[str]) -> Labels:
@@ -49,7 +53,7 @@ class Labels:
         codes = self.codes[rows]
         if rows.dtype != bool:
             codes[rows < 0] = -1
-        return Labels(codes, self.levels)
+        return Labels(codes, self.levels, self.numeric)
 
     def compact(self) -> Labels:
         """Only the levels that occur and are not empty, sorted; an empty value becomes a missing one."""
@@ -57,7 +61,11 @@ class Labels:
         levels = tuple(sorted({level for level, in_use in zip(self.levels, used, strict=True) if in_use and level}))
         code_of = {level: code for code, level in enumerate(levels)}
         recode = np.array([*(code_of.get(level, -1) for level in self.levels), -1], dtype=np.int32)
-        return Labels(recode[self.codes], levels)
+        return Labels(recode[self.codes], levels, self.numeric)
+
+    def numbers(self) -> npt.NDArray[np.float64]:
+        """The numbers of a numeric column (n,), NaN where missing."""
+        return np.array([*(float(level or "nan") for level in self.levels), np.nan])[self.codes]
 
     def text(self) -> list[str]:
         """One string for each cell, "" where missing (for few cells)."""

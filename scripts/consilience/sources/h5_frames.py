@@ -101,7 +101,7 @@ def _labels(frame: Any, name: str, old_categories: dict[str, tuple[str, ...]]) -
             return _from_codes(values["codes"][()], _strings(values["categories"][()]))
         missing = np.asarray(values["mask"][()], dtype=bool)
         labels = _encode(values["values"][()])
-        return Labels(np.where(missing, np.int32(-1), labels.codes), labels.levels)
+        return Labels(np.where(missing, np.int32(-1), labels.codes), labels.levels, labels.numeric)
     attrs = getattr(values, "attrs", {})
     if "categories" in attrs:
         reference = attrs["categories"]
@@ -125,7 +125,7 @@ def _encode(values: npt.NDArray[Any]) -> Labels:
         missing = np.isnan(unique) if unique.dtype.kind == "f" else np.zeros(unique.size, dtype=bool)
         levels = tuple("" if gap else number_text(value) for value, gap in zip(unique, missing, strict=True))
         codes = codes.astype(np.int32)
-        return Labels(np.where(missing[codes], np.int32(-1), codes), levels)
+        return Labels(np.where(missing[codes], np.int32(-1), codes), levels, numeric=True)
     if values.dtype.kind == "b":
         return Labels(values.astype(np.int32), ("False", "True"))
     unique, codes = np.unique(_bytes(values), return_inverse=True)

@@ -1,4 +1,4 @@
-"""Linkage disequilibrium as served: one square matrix of correlations per locus and the list of its variants."""
+"""Linkage disequilibrium as served: per locus a square matrix of correlations and its variants."""
 
 from __future__ import annotations
 
@@ -71,13 +71,24 @@ def _refuse_impossible(r: npt.NDArray[np.float64], *, rsid: tuple[str, ...], whe
         checks = (
             (~np.isfinite(r), "not a finite number", "numbers from -1 to 1"),
             (np.abs(r) > 1 + 1e-6, "a correlation beyond 1", "numbers from -1 to 1"),
-            (np.abs(r - r.T) > SYMMETRY_TOLERANCE, "the matrix is not symmetric", f"r(a,b) = r(b,a) within {SYMMETRY_TOLERANCE}"),
-            (np.eye(len(r), dtype=bool) & (np.abs(r - 1) > DIAGONAL_TOLERANCE), "a variant's correlation with itself is not 1", "1"),
-        )  # fmt: skip
+            (
+                np.abs(r - r.T) > SYMMETRY_TOLERANCE,
+                "the matrix is not symmetric",
+                f"r(a,b) = r(b,a) within {SYMMETRY_TOLERANCE}",
+            ),
+            (
+                np.eye(len(r), dtype=bool) & (np.abs(r - 1) > DIAGONAL_TOLERANCE),
+                "a variant's correlation with itself is not 1",
+                "1",
+            ),
+        )
     for bad, what, allowed in checks:
         if bad.any():
             row, column = (int(k) for k in np.argwhere(bad)[0])
             raise DataError(
-                what, where=f"{where}:{row + 1}:{rsid[column]}", value=r[row, column], allowed=allowed,
+                what,
+                where=f"{where}:{row + 1}:{rsid[column]}",
+                value=r[row, column],
+                allowed=allowed,
                 mend="give the signed correlations r, not r², of the variants in the list's order",
-            )  # fmt: skip
+            )

@@ -72,8 +72,13 @@ class TextTable:
     def refused(self, row: int, name: str, what: str, *, allowed: str = "") -> DataError:
         """The error for one cell."""
         value = self.table.column(name)[row].as_py()
-        return DataError(what, where=f"{self.where}:{row + 2}:{name}", value=value, allowed=allowed,
-                         mend="mend or remove the row; if the file should be whole, fetch it again")  # fmt: skip
+        return DataError(
+            what,
+            where=f"{self.where}:{row + 2}:{name}",
+            value=value,
+            allowed=allowed,
+            mend="mend or remove the row; if the file should be whole, fetch it again",
+        )
 
 
 def _is_number(cell: str) -> bool:

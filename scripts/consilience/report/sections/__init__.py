@@ -13,7 +13,9 @@ from consilience.report.results import StudyResults
 
 def section_makers() -> list[SectionMaker]:
     """All section makers of this package, in reading order."""
-    modules = (importlib.import_module(f"{__name__}.{entry.name}") for entry in pkgutil.iter_modules(__path__))
+    modules = (
+        importlib.import_module(f"{__name__}.{entry.name}") for entry in pkgutil.iter_modules(__path__)
+    )
     makers = [module.SECTION for module in modules if hasattr(module, "SECTION")]
     return sorted(makers, key=lambda maker: (maker.order, maker.key))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from consilience.report.elements import Cell, CellKind, Column, Table
 from consilience.report.figures import SERIES, Axis, Colour, Figure, histogram, points, segments
@@ -22,13 +22,20 @@ def figures(quality: ExpressionQuality, cohort: Cohort) -> tuple[Figure, ...]:
     noun = unit_noun(cohort.kind) + "s"
     drawn = [
         histogram(
-            key=f"{cohort.name}-{name}", title=metric(name).capitalize(), label=metric(name), noun=noun,
-            edges=part.edges, counts=part.counts, low=part.low, high=part.high, log=part.log,
+            key=f"{cohort.name}-{name}",
+            title=metric(name).capitalize(),
+            label=metric(name),
+            noun=noun,
+            edges=part.edges,
+            counts=part.counts,
+            low=part.low,
+            high=part.high,
+            log=part.log,
             percent=name.endswith(SHARES),
         )
         for name, part in quality.distributions.items()
         if len(part.edges) == len(part.counts) + 1 and part.counts
-    ]  # fmt: skip
+    ]
     if cohort.kind != "bulk" and len(quality.samples) > 1:
         drawn.append(_cells_per_sample(quality, cohort))
     if quality.embedding and quality.embedding.points:
@@ -45,22 +52,33 @@ def _embedding(embedding: Embedding, cohort: Cohort) -> Figure:
             x=[p.x for p in kept if groups.get(p.group, p.group) == name],
             y=[p.y for p in kept if groups.get(p.group, p.group) == name],
             labels=[p.sample for p in kept if groups.get(p.group, p.group) == name],
-            name=name or "kept", colour=colour,
+            name=name or "kept",
+            colour=colour,
         )
         for name, colour in _colours(sorted(set(groups.values())), cohort).items()
-    ]  # fmt: skip
+    ]
     if removed:
         marks.append(
-            points(x=[p.x for p in removed], y=[p.y for p in removed], name="removed", colour="removed",
-                   shape="cross", labels=[f"{p.sample} (removed)" for p in removed])
-        )  # fmt: skip
+            points(
+                x=[p.x for p in removed],
+                y=[p.y for p in removed],
+                name="removed",
+                colour="removed",
+                shape="cross",
+                labels=[f"{p.sample} (removed)" for p in removed],
+            )
+        )
     shares = [f" ({100 * share:.0f} %)" for share in embedding.explained[:2]] + ["", ""]
     what = "Samples" if cohort.kind == "bulk" else "Samples (sums of their cells)"
     return Figure(
-        key=f"{cohort.name}-{embedding.kind}", title=f"{what} by principal components", marks=tuple(marks),
-        alt=f"{count(len(kept), 'kept sample')} and {len(removed)} removed, by the first two principal components.",
-        x=Axis(label=f"component 1{shares[0]}"), y=Axis(label=f"component 2{shares[1]}"), height=270,
-    )  # fmt: skip
+        key=f"{cohort.name}-{embedding.kind}",
+        title=f"{what} by principal components",
+        marks=tuple(marks),
+        alt=f"{count(len(kept), 'kept sample')}, {len(removed)} removed, by two principal components.",
+        x=Axis(label=f"component 1{shares[0]}"),
+        y=Axis(label=f"component 2{shares[1]}"),
+        height=270,
+    )
 
 
 def _groups(names: list[str]) -> dict[str, str]:
@@ -73,9 +91,11 @@ def _colours(names: list[str], cohort: Cohort) -> dict[str, Colour]:
     """Cases and controls in their own colours (levels of the sheet), other groups in turn."""
     roles: dict[str, Colour] = {"case": "case", "control": "control", "other": "muted", "": "kept"}
     free = iter(SERIES)
-    return {
-        name: roles.get(name) or roles.get(cohort.arm(name) or name) or next(free, "muted") for name in names
-    }
+    colours: dict[str, Colour] = {}
+    for name in names:
+        role = name if name in roles else cohort.arm(name)
+        colours[name] = roles[role] if role or name == "" else next(free, "muted")
+    return colours
 
 
 def _cells_per_sample(quality: ExpressionQuality, cohort: Cohort) -> Figure:
@@ -86,37 +106,66 @@ def _cells_per_sample(quality: ExpressionQuality, cohort: Cohort) -> Figure:
     came = [row.n_cells_in or 0 for row in rows]
     kept = [row.n_cells_kept or 0 for row in rows]
     return Figure(
-        key=f"{cohort.name}-cells", title="Cells that came in and were kept",
+        key=f"{cohort.name}-cells",
+        title="Cells that came in and were kept",
         alt=f"Per sample {min(kept, default=0):,} to {max(kept, default=0):,} cells were kept.",
         marks=(
             segments(x0=kept, x1=came, y0=places, y1=places, name="", colour="removed"),
-            points(x=came, y=places, name="came in", colour="removed", shape="ring",
-                   labels=[f"{row.sample}: {row.n_cells_in:,} came in" for row in rows]),
-            points(x=kept, y=places, name="kept", colour="kept",
-                   labels=[f"{row.sample}: {row.n_cells_kept or 0:,} kept" for row in rows]),
+            points(
+                x=came,
+                y=places,
+                name="came in",
+                colour="removed",
+                shape="ring",
+                labels=[f"{row.sample}: {row.n_cells_in:,} came in" for row in rows],
+            ),
+            points(
+                x=kept,
+                y=places,
+                name="kept",
+                colour="kept",
+                labels=[f"{row.sample}: {row.n_cells_kept or 0:,} kept" for row in rows],
+            ),
         ),
-        x=Axis(label="cells", zero=True, format="integer"), y=Axis(scale="category", categories=names),
+        x=Axis(label="cells", zero=True, format="integer"),
+        y=Axis(scale="category", categories=names),
         height=max(190, 50 + 17 * len(rows)),
-    )  # fmt: skip
+    )
 
 
 def threshold_table(quality: ExpressionQuality, cohort: Cohort) -> Table:
     """Every threshold with median, MAD and what it removed."""
     return Table(
-        key=f"thresholds.{cohort.name}", title="Thresholds",
+        key=f"thresholds.{cohort.name}",
+        title="Thresholds",
         columns=(
-            Column("metric", "Metric"), Column("scope", "Within"), Column("low", "From", "number"),
-            Column("high", "Up to", "number"), Column("median", "Median", "number"),
-            Column("mad", "MAD", "number"), Column("n_mads", "MADs", "number"),
-            Column("n_removed", "Removed", "integer"), Column("explanation", "In words", "words"),
+            Column("metric", "Metric"),
+            Column("scope", "Within"),
+            Column("low", "From", "number"),
+            Column("high", "Up to", "number"),
+            Column("median", "Median", "number"),
+            Column("mad", "MAD", "number"),
+            Column("n_mads", "MADs", "number"),
+            Column("n_removed", "Removed", "integer"),
+            Column("explanation", "In words", "words"),
         ),
         rows=tuple(
-            (metric(row.metric), "all" if row.scope == "all" else row.scope, row.low, row.high, row.median,
-             row.mad, row.n_mads, row.n_removed, row.explanation)
+            (
+                metric(row.metric),
+                "all" if row.scope == "all" else row.scope,
+                row.low,
+                row.high,
+                row.median,
+                row.mad,
+                row.n_mads,
+                row.n_removed,
+                row.explanation,
+            )
             for row in quality.thresholds
         ),
-        when_empty="no threshold was needed", visible=6,
-    )  # fmt: skip
+        when_empty="no threshold was needed",
+        visible=6,
+    )
 
 
 def removed_table(removed: pd.DataFrame, cohort: Cohort) -> Table:
@@ -129,13 +178,20 @@ def removed_table(removed: pd.DataFrame, cohort: Cohort) -> Table:
         for name in removed
     )
     rows = tuple(
-        tuple(_reason(value) if name == "reason" else _plain(value) for name, value in zip(removed, row, strict=True))
+        tuple(
+            _reason(value) if name == "reason" else _plain(value)
+            for name, value in zip(removed, row, strict=True)
+        )
         for row in removed.itertuples(index=False, name=None)
     )
     return Table(
-        key=f"removed.{cohort.name}", title=f"Removed {noun}s", columns=columns, rows=rows, visible=8,
+        key=f"removed.{cohort.name}",
+        title=f"Removed {noun}s",
+        columns=columns,
+        rows=rows,
+        visible=8,
         when_empty=f"no {noun} was removed",
-    )  # fmt: skip
+    )
 
 
 def sample_table(quality: ExpressionQuality, cohort: Cohort) -> Table:
@@ -143,34 +199,52 @@ def sample_table(quality: ExpressionQuality, cohort: Cohort) -> Table:
     names = list(dict.fromkeys(name for row in quality.samples for name in row.metrics))
     cells = cohort.kind != "bulk"
     columns = [
-        Column("sample", "Sample", "id"), Column("donor", "Donor", "id"), Column("condition", "Condition"),
-        Column("arm", "Arm"), Column("batch", "Batch"), Column("kept", "Kept"), Column("reasons", "Why not", "words"),
-    ]  # fmt: skip
+        Column("sample", "Sample", "id"),
+        Column("donor", "Donor", "id"),
+        Column("condition", "Condition"),
+        Column("arm", "Arm"),
+        Column("batch", "Batch"),
+        Column("kept", "Kept"),
+        Column("reasons", "Why not", "words"),
+    ]
     if cells:
-        columns += [Column("n_cells_in", "Cells in", "integer"), Column("n_cells_kept", "Cells kept", "integer")]
+        columns += [
+            Column("n_cells_in", "Cells in", "integer"),
+            Column("n_cells_kept", "Cells kept", "integer"),
+        ]
     columns += [
-        Column(name, metric(name).capitalize(), "share" if name.endswith(SHARES) else "number") for name in names
+        Column(name, metric(name).capitalize(), "share" if name.endswith(SHARES) else "number")
+        for name in names
     ]
     rows = tuple(
         (
-            row.sample, row.donor, row.condition, row.arm, row.batch, "yes" if row.kept else "no",
+            row.sample,
+            row.donor,
+            row.condition,
+            row.arm,
+            row.batch,
+            "yes" if row.kept else "no",
             ", ".join(metric(reason) for reason in row.reasons),
             *((row.n_cells_in, row.n_cells_kept) if cells else ()),
             *(row.metrics.get(name) for name in names),
         )
         for row in quality.samples
-    )  # fmt: skip
+    )
     return Table(
-        key=f"samples.{cohort.name}", title="All samples", columns=tuple(columns), rows=rows, visible=6,
+        key=f"samples.{cohort.name}",
+        title="All samples",
+        columns=tuple(columns),
+        rows=rows,
+        visible=6,
         caption="Metrics are medians over the cells of a sample." if cells else "",
-    )  # fmt: skip
+    )
 
 
 def _reason(value: object) -> str:
     return ", ".join(metric(part.strip()) for part in str(value).split(";"))
 
 
-def _kind(column: pd.Series[object]) -> CellKind:
+def _kind(column: pd.Series[Any]) -> CellKind:
     name, kind = str(column.name), column.dtype.kind
     if kind in "iu":
         return "integer"

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 from consilience.report import literature
 from consilience.report.citations import MethodNote
-from consilience.report.elements import Block, Column, Fact, Figures, Notice, Section, SectionMaker, Table, Text
+from consilience.report.elements import (
+    Block,
+    Column,
+    Fact,
+    Figures,
+    Notice,
+    Section,
+    SectionMaker,
+    Table,
+    Text,
+)
 from consilience.report.figures import Axis, Colour, Figure, boxes
 from consilience.report.results import StudyResults
 from consilience.report.words import KIND_WORDS, count, listed, megabytes
@@ -42,24 +52,38 @@ def build(results: StudyResults) -> Section:
         blocks.append(Figures((arms,)))
     blocks.append(
         Table(
-            key="cohorts", title="The cohort sheet and what became of it", columns=OVERVIEW, rows=rows, visible=30,
+            key="cohorts",
+            title="The cohort sheet and what became of it",
+            columns=OVERVIEW,
+            rows=rows,
+            visible=30,
             caption="Counts are those after quality control. Arms count samples in bulk cohorts, donors in "
             "single-cell cohorts and cells in perturbation cohorts.",
-        )  # fmt: skip
+        )
     )
     kinds = [KIND_WORDS[cohort.kind] for cohort in results.cohorts]
     headline = f"{count(len(kinds), 'cohort')}: " + listed(
         f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)
     )
     return Section(
-        key="cohorts", title="Cohorts", headline=headline + ".", blocks=tuple(blocks), notices=notices,
+        key="cohorts",
+        title="Cohorts",
+        headline=headline + ".",
+        blocks=tuple(blocks),
+        notices=notices,
         first_screen=(Fact("cohorts", str(len(rows))), *_totals(results)),
-    )  # fmt: skip
+    )
 
 
 def _row(results: StudyResults, cohort: Cohort) -> tuple[str | int | None, ...]:
     raw = results.raw(cohort)
-    start = (cohort.name, cohort.label, KIND_WORDS[cohort.kind], _source_words(cohort, raw.release), cohort.role)
+    start = (
+        cohort.name,
+        cohort.label,
+        KIND_WORDS[cohort.kind],
+        _source_words(cohort, raw.release),
+        cohort.role,
+    )
     end = (raw.date[:10],)
     if cohort.kind == "summary_statistics":
         found = results.summary_quality(cohort)
@@ -70,9 +94,17 @@ def _row(results: StudyResults, cohort: Cohort) -> tuple[str | int | None, ...]:
     case_words = ", ".join(cohort.case) or ("perturbed" if cohort.kind == "perturbation" else "")
     n_case = quality.arms.get("case", quality.arms.get("perturbed"))
     return (
-        *start, case_words, n_case, ", ".join(cohort.control), quality.arms.get("control"),
-        quality.n_in, quality.n_kept, quality.n_genes_kept, quality.n_donors, *end,
-    )  # fmt: skip
+        *start,
+        case_words,
+        n_case,
+        ", ".join(cohort.control),
+        quality.arms.get("control"),
+        quality.n_in,
+        quality.n_kept,
+        quality.n_genes_kept,
+        quality.n_donors,
+        *end,
+    )
 
 
 def _source_words(cohort: Cohort, release: str) -> str:
@@ -87,8 +119,8 @@ def _sources(results: StudyResults) -> str:
     text = f"{count(files, 'raw file')} ({megabytes(size)}), each with its digest in the provenance section."
     if results.simulated:
         text += (
-            " The simulated cohorts were written in the formats that the real sources serve and were read by the "
-            "same parsers; what was planted in them is known."
+            " The simulated cohorts were written in the formats that the real sources serve and were read "
+            "by the same parsers; what was planted in them is known."
         )
     return text
 
@@ -126,32 +158,49 @@ def _arms_figure(results: StudyResults) -> Figure | None:
     if not counts:
         return None
     names = tuple(counts)
-    colours: tuple[tuple[int, str, Colour, float], ...] = ((0, "case", "case", -0.36), (1, "control", "control", 0.0))
+    colours: tuple[tuple[int, str, Colour, float], ...] = (
+        (0, "case", "case", -0.36),
+        (1, "control", "control", 0.0),
+    )
     marks = [
         boxes(
-            x0=[0] * len(names), x1=[counts[name][arm] for name in names],
+            x0=[0] * len(names),
+            x1=[counts[name][arm] for name in names],
             y0=[place + start for place in range(len(names))],
             y1=[place + start + 0.34 for place in range(len(names))],
-            name=word, colour=colour, labels=[f"{name}: {counts[name][arm]} {word}" for name in names],
+            name=word,
+            colour=colour,
+            labels=[f"{name}: {counts[name][arm]} {word}" for name in names],
         )
         for arm, word, colour, start in colours
-    ]  # fmt: skip
-    sentence = listed(f"{name} {case} cases and {control} controls" for name, (case, control) in counts.items())
+    ]
+    sentence = listed(
+        f"{name} {case} cases and {control} controls" for name, (case, control) in counts.items()
+    )
     return Figure(
-        key="arms", title="Who is in each cohort", alt=sentence + ".", marks=tuple(marks), wide=True,
+        key="arms",
+        title="Who is in each cohort",
+        alt=sentence + ".",
+        marks=tuple(marks),
+        wide=True,
         x=Axis(label="kept samples (bulk) or donors (single cell)", zero=True, format="integer"),
-        y=Axis(scale="category", categories=names), height=60 + 40 * len(names),
-    )  # fmt: skip
+        y=Axis(scale="category", categories=names),
+        height=60 + 40 * len(names),
+    )
 
 
 def _small_arms(results: StudyResults) -> list[Notice]:
     notices = []
     for name, (case, control) in _arm_counts(results).items():
-        small = [f"{number} {word}" for number, word in ((case, "with"), (control, "without")) if number < FEW_PATIENTS]
+        small = [
+            f"{number} {word}"
+            for number, word in ((case, "with"), (control, "without"))
+            if number < FEW_PATIENTS
+        ]
         if small:
             text = (
-                f"only {listed(small)} the condition; people in so small a group can be recognised: think before "
-                "sharing this page"
+                f"only {listed(small)} the condition; people in so small a group can be recognised: think "
+                "before sharing this page"
             )
             notices.append(Notice("note", text, "table-cohorts", name))
     return notices
@@ -162,33 +211,52 @@ def methods(results: StudyResults) -> Sequence[MethodNote]:
     sources = {cohort.source for cohort in results.cohorts}
     notes = [
         MethodNote(
-            "workflow", "Snakemake",
-            "All steps were run by the Consilience workflow {consilience} with Snakemake {snakemake} [Molder2021].",
-            (literature.SNAKEMAKE,), ("consilience", "snakemake"),
+            "workflow",
+            "Snakemake",
+            "All steps were run by the Consilience workflow {consilience} with Snakemake {snakemake} "
+            "[Molder2021].",
+            (literature.SNAKEMAKE,),
+            ("consilience", "snakemake"),
         )
-    ]  # fmt: skip
+    ]
     if "geo" in sources:
-        notes.append(MethodNote("geo", "GEO", "Series were fetched from the Gene Expression Omnibus [Barrett2013].",
-                                (literature.GEO,)))  # fmt: skip
+        notes.append(
+            MethodNote(
+                "geo",
+                "GEO",
+                "Series were fetched from the Gene Expression Omnibus [Barrett2013].",
+                (literature.GEO,),
+            )
+        )
     if "gdc" in sources:
-        notes.append(MethodNote("gdc", "GDC", "Open-access STAR counts were fetched from the Genomic Data Commons "
-                                "[Grossman2016].", (literature.GDC,)))  # fmt: skip
+        notes.append(
+            MethodNote(
+                "gdc",
+                "GDC",
+                "Open-access STAR counts were fetched from the Genomic Data Commons [Grossman2016].",
+                (literature.GDC,),
+            )
+        )
     if "simulated" in sources:
         notes.append(
             MethodNote(
-                "simulator", "planted-truth simulator",
-                "Simulated cohorts have negative binomial counts with gene-wise dispersion, library-size, donor and "
+                "simulator",
+                "planted-truth simulator",
+                "Simulated cohorts have negative binomial counts with gene-wise dispersion, library-size, "
+                "donor and "
                 f"batch effects; one planted truth (seed {results.config.study.seed}) drives all of them.",
             )
-        )  # fmt: skip
+        )
     if results.summary_cohorts:
         notes.append(
             MethodNote(
-                "summary_statistics", "summary statistics",
-                "GWAS summary statistics were read in GWAS-SSF form [Hayhurst2022] and cis-eQTLs in the columns "
-                "used by eQTLGen [Vosa2021].", (literature.GWAS_SSF, literature.EQTLGEN),
+                "summary_statistics",
+                "summary statistics",
+                "GWAS summary statistics were read in GWAS-SSF form [Hayhurst2022] and cis-eQTLs in the "
+                "columns used by eQTLGen [Vosa2021].",
+                (literature.GWAS_SSF, literature.EQTLGEN),
             )
-        )  # fmt: skip
+        )
     return notes
 
 

@@ -25,8 +25,10 @@ def build(results: StudyResults) -> Section | None:
         return None
     blocks: list[Block] = [
         Text(
-            "Identifiers of all kinds (Ensembl with or without version, Entrez, previous symbols, synonyms) are "
-            "brought to current symbols, so that cohorts can be compared. An identifier that may mean two genes is "
+            "Identifiers of all kinds (Ensembl with or without version, Entrez, previous symbols, "
+            "synonyms) are "
+            "brought to current symbols, so that cohorts can be compared. An identifier that may mean two "
+            "genes is "
             "refused rather than guessed, and a gene that a cohort did not measure is missing, never zero.",
             tone="lead",
         ),
@@ -42,8 +44,11 @@ def build(results: StudyResults) -> Section | None:
         else f"{shares[0]} of the identifiers were matched."
     )
     return Section(
-        key="genes", title="Genes", headline=headline, blocks=tuple(blocks),
-    )  # fmt: skip
+        key="genes",
+        title="Genes",
+        headline=headline,
+        blocks=tuple(blocks),
+    )
 
 
 def _n_ambiguous(genes: Genes) -> int:
@@ -72,38 +77,58 @@ def _figure(found: dict[str, Genes]) -> Figure:
         if any(sizes):
             marks.append(
                 boxes(
-                    x0=left, x1=[start + size for start, size in zip(left, sizes, strict=True)],
+                    x0=left,
+                    x1=[start + size for start, size in zip(left, sizes, strict=True)],
                     y0=[place - 0.32 for place in range(len(names))],
                     y1=[place + 0.32 for place in range(len(names))],
-                    name=word, colour=colour,
-                    labels=[f"{name}: {count(size, 'identifier')} {word}"
-                            for name, size in zip(names, sizes, strict=True)],
+                    name=word,
+                    colour=colour,
+                    labels=[
+                        f"{name}: {count(size, 'identifier')} {word}"
+                        for name, size in zip(names, sizes, strict=True)
+                    ],
                 )
-            )  # fmt: skip
+            )
         left = [start + size for start, size in zip(left, sizes, strict=True)]
     alt = listed(f"{name} {genes.matched:,} of {genes.total:,}" for name, genes in found.items())
     return Figure(
-        key="gene-identity", title="What became of the gene identifiers", alt=f"Matched: {alt}.", wide=True,
-        marks=tuple(marks), x=Axis(label="identifiers", zero=True, format="integer"),
-        y=Axis(scale="category", categories=names), height=60 + 34 * len(names),
-    )  # fmt: skip
+        key="gene-identity",
+        title="What became of the gene identifiers",
+        alt=f"Matched: {alt}.",
+        wide=True,
+        marks=tuple(marks),
+        x=Axis(label="identifiers", zero=True, format="integer"),
+        y=Axis(scale="category", categories=names),
+        height=60 + 34 * len(names),
+    )
 
 
 def _overview(found: dict[str, Genes]) -> Table:
     columns = (
-        Column("cohort", "Cohort", "id"), Column("total", "Identifiers", "integer"),
-        Column("matched", "Matched", "integer"), Column("share", "Share", "share"),
-        Column("renamed", "Renamed", "integer"), Column("ambiguous", "Refused", "integer"),
-        Column("unmatched", "Not known", "integer"), Column("dates", "Dates", "integer"),
+        Column("cohort", "Cohort", "id"),
+        Column("total", "Identifiers", "integer"),
+        Column("matched", "Matched", "integer"),
+        Column("share", "Share", "share"),
+        Column("renamed", "Renamed", "integer"),
+        Column("ambiguous", "Refused", "integer"),
+        Column("unmatched", "Not known", "integer"),
+        Column("dates", "Dates", "integer"),
         Column("duplicates", "Merged duplicates", "integer"),
-    )  # fmt: skip
+    )
     rows = tuple(
         (
-            name, genes.total, genes.matched, genes.matched / genes.total if genes.total else None,
-            genes.n_renamed, _n_ambiguous(genes), genes.n_unmatched, len(genes.dates), genes.duplicates,
+            name,
+            genes.total,
+            genes.matched,
+            genes.matched / genes.total if genes.total else None,
+            genes.n_renamed,
+            _n_ambiguous(genes),
+            genes.n_unmatched,
+            len(genes.dates),
+            genes.duplicates,
         )
         for name, genes in found.items()
-    )  # fmt: skip
+    )
     return Table(key="gene_identity", title="Gene identity by cohort", columns=columns, rows=rows, visible=30)
 
 
@@ -117,12 +142,19 @@ def _changes(found: dict[str, Genes]) -> Table:
     order = {"date": 0, "refused": 1, "renamed": 2, "not known": 3}
     rows.sort(key=lambda row: (order[row[1]], row[0], row[2]))
     return Table(
-        key="gene_changes", title="Identifiers that were changed or refused", rows=tuple(rows), visible=8,
-        columns=(Column("cohort", "Cohort", "id"), Column("what", "What"), Column("identifier", "As it came", "id"),
-                 Column("symbol", "Current symbol or candidates", "id")),
+        key="gene_changes",
+        title="Identifiers that were changed or refused",
+        rows=tuple(rows),
+        visible=8,
+        columns=(
+            Column("cohort", "Cohort", "id"),
+            Column("what", "What"),
+            Column("identifier", "As it came", "id"),
+            Column("symbol", "Current symbol or candidates", "id"),
+        ),
         caption="At most 50 of each kind per cohort are listed.",
         when_empty="every identifier was a current symbol",
-    )  # fmt: skip
+    )
 
 
 def _pair(entry: Any) -> tuple[str, str]:
@@ -140,11 +172,13 @@ def methods(results: StudyResults) -> Sequence[MethodNote]:
         return ()
     return (
         MethodNote(
-            "gene_identity", "gene identity",
-            "Gene identifiers were mapped to current approved symbols [Seal2023]; ambiguous ones were refused and "
-            "names mangled by spreadsheets [Ziemann2016] reported.", (literature.HGNC, literature.EXCEL_DATES),
+            "gene_identity",
+            "gene identity",
+            "Gene identifiers were mapped to current approved symbols [Seal2023]; ambiguous ones were "
+            "refused and names mangled by spreadsheets [Ziemann2016] reported.",
+            (literature.HGNC, literature.EXCEL_DATES),
         ),
-    )  # fmt: skip
+    )
 
 
 SECTION = SectionMaker(order=30, key="genes", title="Genes", build=build, methods=methods)

@@ -17,22 +17,36 @@ def build(results: StudyResults) -> Section:
     versions = software_versions()
     references = cited(notes)
     return Section(
-        key="methods", title="Methods",
-        headline=f"{count(len(notes), 'method')} with {count(len(references), 'reference')}, generated from what ran.",
+        key="methods",
+        title="Methods",
+        headline=f"{count(len(notes), 'method')}, {count(len(references), 'reference')}, from what ran.",
         blocks=(
-            Text("Copy this text into your paper; it states what ran in this study, with these settings and these "
-                 "versions.", tone="lead"),
+            Text(
+                "Copy this text into your paper; it states what ran in this study, with these settings "
+                "and these versions.",
+                tone="lead",
+            ),
             *(Text(paragraph) for paragraph in methods_text(notes, versions)),
             Table(
-                key="references", title="References", visible=30,
-                columns=(Column("key", "Key", "id"), Column("authors", "Authors"), Column("year", "Year", "id"),
-                         Column("title", "Title"), Column("venue", "In"), Column("link", "Link", "link")),
-                rows=tuple((entry.key, entry.author, str(entry.year), entry.title, entry.venue, entry.link)
-                           for entry in references),
+                key="references",
+                title="References",
+                visible=30,
+                columns=(
+                    Column("key", "Key", "id"),
+                    Column("authors", "Authors"),
+                    Column("year", "Year", "id"),
+                    Column("title", "Title"),
+                    Column("venue", "In"),
+                    Column("link", "Link", "link"),
+                ),
+                rows=tuple(
+                    (entry.key, entry.author, str(entry.year), entry.title, entry.venue, entry.link)
+                    for entry in references
+                ),
             ),
             Listing("BibTeX", bibliography(notes), "citations.bib"),
         ),
-    )  # fmt: skip
+    )
 
 
 SECTION = SectionMaker(order=900, key="methods", title="Methods", build=build)

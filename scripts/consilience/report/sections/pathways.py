@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 from consilience.report import literature
 from consilience.report.citations import MethodNote
-from consilience.report.elements import Block, Column, Fact, Facts, Figures, Notice, Section, SectionMaker, Table
+from consilience.report.elements import (
+    Block,
+    Column,
+    Fact,
+    Facts,
+    Figures,
+    Notice,
+    Section,
+    SectionMaker,
+    Table,
+)
 from consilience.report.figures import Axis, Figure, points, rule
 from consilience.report.results import StudyResults
 from consilience.report.shapes import Coverage, PathwayCoverage
@@ -29,11 +39,14 @@ def build(results: StudyResults) -> Section | None:
         _unknown(coverage),
     ]
     return Section(
-        key="pathways", title="Pathways", blocks=tuple(blocks), notices=tuple(_notices(coverage)),
+        key="pathways",
+        title="Pathways",
+        blocks=tuple(blocks),
+        notices=tuple(_notices(coverage)),
         headline=f"{coverage.n_kept:,} of {count(coverage.n_pathways, 'gene set')} kept; "
         f"{coverage.n_genes_in_mask:,} genes are in at least one.",
         first_screen=(Fact("pathways", f"{coverage.n_kept:,}"),),
-    )  # fmt: skip
+    )
 
 
 def _facts(coverage: Coverage) -> Facts:
@@ -54,12 +67,15 @@ def _facts(coverage: Coverage) -> Facts:
 def _notices(coverage: Coverage) -> list[Notice]:
     return [
         Notice(
-            "alarm", f"measures only {percent(entry.n_in_mask, coverage.n_genes_in_mask)} of the genes that the "
-            "pathway mask uses", "table-pathway_cohorts", entry.cohort,
+            "alarm",
+            f"measures only {percent(entry.n_in_mask, coverage.n_genes_in_mask)} of the genes that the "
+            "pathway mask uses",
+            "table-pathway_cohorts",
+            entry.cohort,
         )
         for entry in coverage.cohorts
         if entry.share_of_mask < FEW_MEASURED
-    ]  # fmt: skip
+    ]
 
 
 def _figure(results: StudyResults, coverage: Coverage) -> Figure:
@@ -70,22 +86,31 @@ def _figure(results: StudyResults, coverage: Coverage) -> Figure:
         if part:
             marks.append(
                 points(
-                    x=[entry.n_measured for entry in part], y=[entry.coverage for entry in part], name=name,
-                    colour="accent" if kept else "removed", shape="dot" if kept else "ring",
+                    x=[entry.n_measured for entry in part],
+                    y=[entry.coverage for entry in part],
+                    name=name,
+                    colour="accent" if kept else "removed",
+                    shape="dot" if kept else "ring",
                     labels=[_label(entry) for entry in part],
                 )
-            )  # fmt: skip
+            )
     marks += [
         rule(axis="x", at=limits.min_genes, label=f"at least {limits.min_genes} genes", shade="below"),
         rule(axis="x", at=limits.max_genes, label=f"at most {limits.max_genes}", shade="above"),
-        rule(axis="y", at=limits.min_coverage, label=f"at least {100 * limits.min_coverage:g} %", shade="below"),
+        rule(
+            axis="y", at=limits.min_coverage, label=f"at least {100 * limits.min_coverage:g} %", shade="below"
+        ),
     ]
     return Figure(
-        key="pathway-coverage", title="Size and coverage of every gene set", wide=True, height=330,
-        marks=tuple(marks), x=Axis(label="measured genes", scale="log"),
+        key="pathway-coverage",
+        title="Size and coverage of every gene set",
+        wide=True,
+        height=330,
+        marks=tuple(marks),
+        x=Axis(label="measured genes", scale="log"),
         y=Axis(label="share of the gene set that is measured", format="percent", domain=(0.0, 1.03)),
-        alt="Each point is a gene set: its number of measured genes and the share of its genes that is measured.",
-    )  # fmt: skip
+        alt="Each point is a gene set: how many of its genes are measured, and which share of them.",
+    )
 
 
 def _label(entry: PathwayCoverage) -> str:
@@ -99,48 +124,81 @@ def _collections(coverage: Coverage) -> Table:
         kept = sum(entry.kept for entry in part)
         rows.append((name, len(part), kept, len(part) - kept))
     return Table(
-        key="pathway_collections", title="Collections", rows=tuple(rows),
-        columns=(Column("collection", "Collection"), Column("sets", "Gene sets", "integer"),
-                 Column("kept", "Kept", "integer"), Column("dropped", "Dropped", "integer")),
-    )  # fmt: skip
+        key="pathway_collections",
+        title="Collections",
+        rows=tuple(rows),
+        columns=(
+            Column("collection", "Collection"),
+            Column("sets", "Gene sets", "integer"),
+            Column("kept", "Kept", "integer"),
+            Column("dropped", "Dropped", "integer"),
+        ),
+    )
 
 
 def _cohorts(coverage: Coverage) -> Table:
     return Table(
-        key="pathway_cohorts", title="How much of the mask each cohort measures", visible=30,
-        columns=(Column("cohort", "Cohort", "id"), Column("n_genes", "Genes", "integer"),
-                 Column("n_in_pathways", "In a gene set", "integer"), Column("n_in_mask", "In the mask", "integer"),
-                 Column("share_of_mask", "Share of the mask", "share")),
-        rows=tuple((entry.cohort, entry.n_genes, entry.n_in_pathways, entry.n_in_mask, entry.share_of_mask)
-                   for entry in coverage.cohorts),
-    )  # fmt: skip
+        key="pathway_cohorts",
+        title="How much of the mask each cohort measures",
+        visible=30,
+        columns=(
+            Column("cohort", "Cohort", "id"),
+            Column("n_genes", "Genes", "integer"),
+            Column("n_in_pathways", "In a gene set", "integer"),
+            Column("n_in_mask", "In the mask", "integer"),
+            Column("share_of_mask", "Share of the mask", "share"),
+        ),
+        rows=tuple(
+            (entry.cohort, entry.n_genes, entry.n_in_pathways, entry.n_in_mask, entry.share_of_mask)
+            for entry in coverage.cohorts
+        ),
+    )
 
 
 def _table(coverage: Coverage) -> Table:
     entries = sorted(coverage.pathways, key=lambda entry: (not entry.kept, entry.collection, entry.pathway))
     return Table(
-        key="pathways", title="All gene sets", visible=8,
-        columns=(Column("pathway", "Pathway"), Column("collection", "Collection"), Column("kept", "Kept"),
-                 Column("why", "Why not"), Column("n_genes", "Genes", "integer"),
-                 Column("n_measured", "Measured", "integer"), Column("coverage", "Share", "share"),
-                 Column("same_as", "Same genes as")),
+        key="pathways",
+        title="All gene sets",
+        visible=8,
+        columns=(
+            Column("pathway", "Pathway"),
+            Column("collection", "Collection"),
+            Column("kept", "Kept"),
+            Column("why", "Why not"),
+            Column("n_genes", "Genes", "integer"),
+            Column("n_measured", "Measured", "integer"),
+            Column("coverage", "Share", "share"),
+            Column("same_as", "Same genes as"),
+        ),
         rows=tuple(
-            (entry.pathway, entry.collection, "yes" if entry.kept else "no", entry.why, entry.n_genes,
-             entry.n_measured, entry.coverage, entry.same_as)
+            (
+                entry.pathway,
+                entry.collection,
+                "yes" if entry.kept else "no",
+                entry.why,
+                entry.n_genes,
+                entry.n_measured,
+                entry.coverage,
+                entry.same_as,
+            )
             for entry in entries
         ),
-    )  # fmt: skip
+    )
 
 
 def _unknown(coverage: Coverage) -> Table:
     return Table(
-        key="unknown_members", title="Members of gene sets that are no known human gene", visible=6,
+        key="unknown_members",
+        title="Members of gene sets that are no known human gene",
+        visible=6,
         columns=(Column("member", "Member", "id"), Column("n_pathways", "Gene sets", "integer")),
         rows=tuple((entry.member, entry.n_pathways) for entry in coverage.unknown_members),
         caption=f"The {len(coverage.unknown_members)} most frequent of {coverage.n_unknown_members:,}."
-        if coverage.n_unknown_members > len(coverage.unknown_members) else "",
+        if coverage.n_unknown_members > len(coverage.unknown_members)
+        else "",
         when_empty="every member is a known human gene",
-    )  # fmt: skip
+    )
 
 
 def methods(results: StudyResults) -> Sequence[MethodNote]:
@@ -148,17 +206,21 @@ def methods(results: StudyResults) -> Sequence[MethodNote]:
     if not results.expression_cohorts:
         return ()
     settings = results.config.pathways
-    known = {"reactome": ("Reactome [Milacic2024]", literature.REACTOME),
-             "hallmark": ("the Hallmark collection of MSigDB [Liberzon2015]", literature.HALLMARK)}  # fmt: skip
+    known = {
+        "reactome": ("Reactome [Milacic2024]", literature.REACTOME),
+        "hallmark": ("the Hallmark collection of MSigDB [Liberzon2015]", literature.HALLMARK),
+    }
     names = [known[name][0] if name in known else name for name in settings.gene_sets]
     return (
         MethodNote(
-            "pathway_mask", "pathway mask",
-            f"Gene sets came from {' and '.join(names)}; sets of {settings.min_genes} to {settings.max_genes} "
+            "pathway_mask",
+            "pathway mask",
+            f"Gene sets came from {' and '.join(names)}; sets of {settings.min_genes} to "
+            f"{settings.max_genes} "
             f"measured genes of which at least {100 * settings.min_coverage:g} % were measured were kept.",
             tuple(known[name][1] for name in settings.gene_sets if name in known),
         ),
-    )  # fmt: skip
+    )
 
 
 SECTION = SectionMaker(order=40, key="pathways", title="Pathways", build=build, methods=methods)

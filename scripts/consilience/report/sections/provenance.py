@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from consilience.report.elements import Block, Column, Fact, Facts, Figures, Listing, Section, SectionMaker, Table
+from consilience.report.elements import (
+    Block,
+    Column,
+    Fact,
+    Facts,
+    Figures,
+    Listing,
+    Section,
+    SectionMaker,
+    Table,
+)
 from consilience.report.figures import Axis, Figure, points, segments
 from consilience.report.record import config_text, machine_words, revision, software_versions
 from consilience.report.results import Benchmark, StudyResults
@@ -26,9 +36,15 @@ def build(results: StudyResults) -> Section:
     ]
     if jobs:
         blocks += [Figures((_cost_figure(jobs),)), _cost_table(jobs)]
-    blocks += [_raw_table(results), _versions_table(), Listing("Configuration as run", config_text(results.config), "config.yaml")]
+    blocks += [
+        _raw_table(results),
+        _versions_table(),
+        Listing("Configuration as run", config_text(results.config), "config.yaml"),
+    ]
     total = sum(job.seconds for job in jobs)
-    headline = f"{count(len(jobs), 'job')} took {duration(total)} in sum." if jobs else "No job times were recorded."
+    headline = (
+        f"{count(len(jobs), 'job')} took {duration(total)} in sum." if jobs else "No job times were recorded."
+    )
     return Section(key="provenance", title="Provenance", headline=headline, blocks=tuple(blocks))
 
 
@@ -51,31 +67,51 @@ def _cost_figure(jobs: list[Benchmark]) -> Figure:
     place = {name: index for index, name in enumerate(names)}
     longest = [max(job.seconds for job in rules[name]) for name in names]
     return Figure(
-        key="cost", title="Seconds of every job", wide=True, height=60 + 26 * len(names),
+        key="cost",
+        title="Seconds of every job",
+        wide=True,
+        height=60 + 26 * len(names),
         alt=f"The rule with the longest job is {names[longest.index(max(longest))]}.",
         marks=(
-            segments(x0=[0.0] * len(names), x1=longest, y0=list(range(len(names))), y1=list(range(len(names)))),
+            segments(
+                x0=[0.0] * len(names), x1=longest, y0=list(range(len(names))), y1=list(range(len(names)))
+            ),
             points(
-                x=[job.seconds for job in jobs], y=[place[job.rule] for job in jobs],
-                labels=[f"{job.rule} {job.target}".strip() for job in jobs], colour="accent",
+                x=[job.seconds for job in jobs],
+                y=[place[job.rule] for job in jobs],
+                labels=[f"{job.rule} {job.target}".strip() for job in jobs],
+                colour="accent",
             ),
         ),
-        x=Axis(label="seconds", zero=True), y=Axis(scale="category", categories=names),
-    )  # fmt: skip
+        x=Axis(label="seconds", zero=True),
+        y=Axis(scale="category", categories=names),
+    )
 
 
 def _cost_table(jobs: list[Benchmark]) -> Table:
     return Table(
-        key="cost", title="Time and memory of every job", visible=8,
-        columns=(Column("rule", "Rule", "id"), Column("target", "For", "id"), Column("seconds", "Seconds", "number"),
-                 Column("cpu_seconds", "CPU seconds", "number"), Column("peak_bytes", "Peak memory", "bytes")),
+        key="cost",
+        title="Time and memory of every job",
+        visible=8,
+        columns=(
+            Column("rule", "Rule", "id"),
+            Column("target", "For", "id"),
+            Column("seconds", "Seconds", "number"),
+            Column("cpu_seconds", "CPU seconds", "number"),
+            Column("peak_bytes", "Peak memory", "bytes"),
+        ),
         rows=tuple(
-            (job.rule, job.target, job.seconds, job.cpu_seconds,
-             None if job.peak_mib is None else round(job.peak_mib * MIB))
+            (
+                job.rule,
+                job.target,
+                job.seconds,
+                job.cpu_seconds,
+                None if job.peak_mib is None else round(job.peak_mib * MIB),
+            )
             for job in sorted(jobs, key=lambda job: (-job.seconds, job.rule, job.target))
         ),
         caption="As measured by Snakemake; memory is missing where a job was too short to be sampled.",
-    )  # fmt: skip
+    )
 
 
 def _raw_table(results: StudyResults) -> Table:
@@ -85,18 +121,28 @@ def _raw_table(results: StudyResults) -> Table:
         for file in results.raw(cohort).files
     )
     return Table(
-        key="raw_files", title="Raw files", rows=rows, visible=6,
-        columns=(Column("cohort", "Cohort", "id"), Column("file", "File", "id"), Column("bytes", "Size", "bytes"),
-                 Column("sha256", "SHA-256", "id"), Column("url", "From", "link")),
-    )  # fmt: skip
+        key="raw_files",
+        title="Raw files",
+        rows=rows,
+        visible=6,
+        columns=(
+            Column("cohort", "Cohort", "id"),
+            Column("file", "File", "id"),
+            Column("bytes", "Size", "bytes"),
+            Column("sha256", "SHA-256", "id"),
+            Column("url", "From", "link"),
+        ),
+    )
 
 
 def _versions_table() -> Table:
     return Table(
-        key="versions", title="Software", visible=40,
+        key="versions",
+        title="Software",
+        visible=40,
         columns=(Column("software", "Software", "id"), Column("version", "Version", "id")),
         rows=tuple(software_versions().items()),
-    )  # fmt: skip
+    )
 
 
 SECTION = SectionMaker(order=910, key="provenance", title="Provenance", build=build)

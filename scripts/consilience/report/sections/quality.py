@@ -7,12 +7,26 @@ from collections.abc import Sequence
 from consilience.report import literature
 from consilience.report.citations import MethodNote
 from consilience.report.elements import (
-    Block, Column, Fact, Facts, Figures, Group, Notice, Notices, Section, SectionMaker, Table, Text,
-)  # fmt: skip
+    Block,
+    Column,
+    Fact,
+    Facts,
+    Figures,
+    Group,
+    Notice,
+    Notices,
+    Section,
+    SectionMaker,
+    Table,
+    Text,
+)
 from consilience.report.results import StudyResults
 from consilience.report.sections._quality_parts import (
-    figures, removed_table, sample_table, threshold_table,
-)  # fmt: skip
+    figures,
+    removed_table,
+    sample_table,
+    threshold_table,
+)
 from consilience.report.shapes import ExpressionQuality, SummaryStatisticsQuality
 from consilience.report.words import KIND_WORDS, count, listed, metric, percent, unit_noun
 from consilience.study.cohorts import Cohort
@@ -33,25 +47,30 @@ def build(results: StudyResults) -> Section | None:
         part = _summary_group if cohort.kind == "summary_statistics" else _expression_group
         groups.append(part(results, cohort, own, folded))
     return Section(
-        key="quality", title="Quality", headline=_headline(results),
+        key="quality",
+        title="Quality",
+        headline=_headline(results),
         blocks=(
             Text(
-                "A sample or cell is removed when a metric lies further from the median than the stated number of "
-                "MADs (median absolute deviations scaled to a normal standard deviation). Tinted areas of the "
-                "histograms are what was refused.",
+                "A sample or cell is removed when a metric lies further from the median than the stated "
+                "number of "
+                "MADs (median absolute deviations scaled to a normal standard deviation). Tinted areas of "
+                "the histograms are what was refused.",
                 tone="lead",
             ),
             *groups,
         ),
         notices=tuple(notices),
-    )  # fmt: skip
+    )
 
 
 def _messages(results: StudyResults, cohort: Cohort) -> list[Notice]:
     summary = cohort.kind == "summary_statistics"
     found = results.summary_quality(cohort) if summary else results.quality(cohort)
     messages = sorted(found.messages, key=lambda message: message.level)  # alarms before notes
-    return [Notice(message.level, message.text, f"quality-{cohort.name}", cohort.name) for message in messages]
+    return [
+        Notice(message.level, message.text, f"quality-{cohort.name}", cohort.name) for message in messages
+    ]
 
 
 def _removed(results: StudyResults, *, cells: bool) -> tuple[int, int]:
@@ -84,16 +103,23 @@ def _expression_group(results: StudyResults, cohort: Cohort, notices: list[Notic
     if quality.samples:
         blocks.append(sample_table(quality, cohort))
     return Group(
-        key=f"quality-{cohort.name}", title=cohort.label or cohort.name, subtitle=cohort.name,
-        blocks=tuple(blocks), folded=folded,
-    )  # fmt: skip
+        key=f"quality-{cohort.name}",
+        title=cohort.label or cohort.name,
+        subtitle=cohort.name,
+        blocks=tuple(blocks),
+        folded=folded,
+    )
 
 
 def _facts(quality: ExpressionQuality, cohort: Cohort) -> Facts:
     noun = unit_noun(cohort.kind)
     gone = quality.n_in - quality.n_kept
     items = [
-        Fact(f"{noun}s kept", f"{quality.n_kept:,}", f"of {quality.n_in:,} ({percent(gone, quality.n_in)} removed)")
+        Fact(
+            f"{noun}s kept",
+            f"{quality.n_kept:,}",
+            f"of {quality.n_in:,} ({percent(gone, quality.n_in)} removed)",
+        )
     ]
     items += [Fact(f"{word}s", f"{number:,}") for word, number in quality.arms.items() if word == "control"]
     items[1:1] = [
@@ -118,16 +144,20 @@ def _summary_group(results: StudyResults, cohort: Cohort, notices: list[Notice],
         blocks.append(Notices(tuple(notices)))
     blocks.append(
         Table(
-            key=f"removed_variants.{cohort.name}", title="Variants removed",
+            key=f"removed_variants.{cohort.name}",
+            title="Variants removed",
             columns=(Column("reason", "Reason"), Column("n", "Variants", "integer")),
             rows=tuple((metric(reason), number) for reason, number in quality.removed_by_reason.items()),
             when_empty="no variant was removed",
-        )  # fmt: skip
+        )
     )
     return Group(
-        key=f"quality-{cohort.name}", title=cohort.label or cohort.name, subtitle=cohort.name,
-        blocks=tuple(blocks), folded=folded,
-    )  # fmt: skip
+        key=f"quality-{cohort.name}",
+        title=cohort.label or cohort.name,
+        subtitle=cohort.name,
+        blocks=tuple(blocks),
+        folded=folded,
+    )
 
 
 def _summary_facts(quality: SummaryStatisticsQuality) -> Facts:
@@ -141,7 +171,7 @@ def _summary_facts(quality: SummaryStatisticsQuality) -> Facts:
 
 def methods(results: StudyResults) -> Sequence[MethodNote]:
     """Filters and normalisation as configured."""
-    kinds = {cohort.kind for cohort in results.expression_cohorts}
+    kinds: set[str] = {cohort.kind for cohort in results.expression_cohorts}
     notes: list[MethodNote] = []
     if "bulk" in kinds:
         notes += _bulk_methods(results)
@@ -149,9 +179,14 @@ def methods(results: StudyResults) -> Sequence[MethodNote]:
         notes += _cell_methods(results, kinds)
     if kinds:
         notes.append(
-            MethodNote("anndata", "anndata", "Matrices are stored with anndata {anndata} [Virshup2024].",
-                       (literature.ANNDATA,), ("anndata",))
-        )  # fmt: skip
+            MethodNote(
+                "anndata",
+                "anndata",
+                "Matrices are stored with anndata {anndata} [Virshup2024].",
+                (literature.ANNDATA,),
+                ("anndata",),
+            )
+        )
     return notes
 
 
@@ -159,19 +194,25 @@ def _bulk_methods(results: StudyResults) -> list[MethodNote]:
     bulk = results.config.quality.bulk
     return [
         MethodNote(
-            "bulk_quality", "bulk quality control",
-            f"Bulk samples were removed when their log library size was more than {bulk.library_size_mads:g} MADs "
-            f"from the median, their number of detected genes more than {bulk.detected_genes_mads:g} MADs below it, "
-            f"or their robust distance in principal component space more than {bulk.outlier_mads:g} MADs above it; "
-            f"genes with fewer than {bulk.min_count} counts in {100 * bulk.min_samples:g} % of the samples were "
-            "left out.",
+            "bulk_quality",
+            "bulk quality control",
+            "Bulk samples were removed when their log library size was more than "
+            f"{bulk.library_size_mads:g} MADs "
+            f"from the median, their number of detected genes more than {bulk.detected_genes_mads:g} MADs "
+            "below it, "
+            f"or their robust distance in principal component space more than {bulk.outlier_mads:g} MADs "
+            "above it; "
+            f"genes with fewer than {bulk.min_count} counts in {100 * bulk.min_samples:g} % of the "
+            "samples were left out.",
         ),
         MethodNote(
-            "size_factors", "median-of-ratios size factors",
-            "Bulk counts were divided by median-of-ratios size factors [Anders2010], as in DESeq2 [Love2014], and "
-            "log-transformed.", (literature.SIZE_FACTORS, literature.DESEQ2),
+            "size_factors",
+            "median-of-ratios size factors",
+            "Bulk counts were divided by median-of-ratios size factors [Anders2010], as in DESeq2 "
+            "[Love2014], and log-transformed.",
+            (literature.SIZE_FACTORS, literature.DESEQ2),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _cell_methods(results: StudyResults, kinds: set[str]) -> list[MethodNote]:
@@ -180,21 +221,28 @@ def _cell_methods(results: StudyResults, kinds: set[str]) -> list[MethodNote]:
     words = listed(KIND_WORDS[kind] for kind in ("single_cell", "perturbation") if kind in kinds)
     return [
         MethodNote(
-            "cell_quality", "single-cell quality control",
-            f"In {words} cohorts, cells were removed within each sample when log counts or log detected genes were "
-            f"more than {cells.counts_mads:g} and {cells.genes_mads:g} MADs from the median, or the mitochondrial "
-            f"share more than {cells.mitochondrial_mads:g} MADs above it (or above "
+            "cell_quality",
+            "single-cell quality control",
+            f"In {words} cohorts, cells were removed within each sample when log counts or log detected "
+            "genes were "
+            f"more than {cells.counts_mads:g} and {cells.genes_mads:g} MADs from the median, or the "
+            f"mitochondrial share more than {cells.mitochondrial_mads:g} MADs above it (or above "
             f"{100 * cells.max_mitochondrial_share:g} %), following the adaptive thresholds of scater "
             f"[McCarthy2017]. A doublet score in the manner of Scrublet [Wolock2019] removed cells more than "
-            f"{cells.doublet_mads:g} MADs above the median.", (literature.MAD_FILTERS, literature.SCRUBLET),
+            f"{cells.doublet_mads:g} MADs above the median.",
+            (literature.MAD_FILTERS, literature.SCRUBLET),
         ),
         MethodNote(
-            "cell_normalisation", "library-size normalisation",
-            f"Counts per cell were scaled to {normal.target_sum:,.0f} and log1p-transformed with the semantics of "
-            f"scanpy {{scanpy}} [Wolf2018]; {normal.highly_variable_genes:,} highly variable genes were marked.",
-            (literature.SCANPY,), ("scanpy",),
+            "cell_normalisation",
+            "library-size normalisation",
+            f"Counts per cell were scaled to {normal.target_sum:,.0f} and log1p-transformed with the "
+            "semantics of "
+            f"scanpy {{scanpy}} [Wolf2018]; {normal.highly_variable_genes:,} highly variable genes were "
+            "marked.",
+            (literature.SCANPY,),
+            ("scanpy",),
         ),
-    ]  # fmt: skip
+    ]
 
 
 SECTION = SectionMaker(order=20, key="quality", title="Quality", build=build, methods=methods)

@@ -1,0 +1,113 @@
+"""What was planted beside what was found: the report's proof that the workflow sees what is there."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from consilience.foundation.errors import DataError
+from consilience.foundation.files import read_json, write_json
+from consilience.foundation.jobs import log
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One comparison, in words and as a number.
+
+    What was `planted` and `found` in words, a `value` with its `ideal` and what `chance` would give, and
+    whether it is `ok`; `text` says it in one sentence.
+    """
+
+    name: str
+    planted: str
+    found: str
+    value: float | None
+    ideal: float | None
+    chance: float | None
+    ok: bool
+    text: str
+
+    def record(self) -> dict[str, Any]:
+        """Plain values; what is not a number becomes null."""
+        plain = asdict(self)
+        for key in ("value", "ideal", "chance"):
+            number = plain[key]
+            plain[key] = round(float(number), 4) if number is not None and np.isfinite(number) else None
+        return plain
+
+
+def compare_with_truth(
+    *,
+    expression_paths: dict[str, Path],
+    qc_paths: dict[str, Path],
+    truth_dir: Path,
+    mask_path: Path,
+    out: Path,
+) -> None:
+    """Compare each simulated cohort with the truth and write found.json.
+
+    `qc_paths` may hold summary-statistics cohorts too; their tables are looked for beside their qc.json.
+    A study without effects is checked for false findings instead of recovery.
+    """
+    import pandas as pd
+
+    from consilience.simulate.truth import read_truth
+
+    truth, mask = read_truth(truth_dir), pd.read_parquet(mask_path)
+    cohorts: dict[str, Any] = {}
+    for name in dict.fromkeys([*expression_paths, *qc_paths]):
+        samples = truth_dir / "samples" / f"{name}.parquet"
+        if not samples.is_file():
+            continue
+        record, facts = read_json(qc_paths[name]), pd.read_parquet(samples)
+        log.info("comparing %s with the truth", name)
+        if record["kind"] == "summary_statistics":
+            from consilience.simulate.recovery_instruments import instrument_checks
+
+            checks = instrument_checks(qc_paths[name].parent / "eqtl.parquet", facts=facts)
+        else:
+            checks = _expression_checks(
+                record["kind"], expression_paths[name], facts=facts, truth=truth, mask=mask
+            )
+        cohorts[name] = {"kind": record["kind"], "checks": [check.record() for check in checks]}
+    write_json(out, {"cohorts": cohorts, "headline": headline(read_json(truth_dir / "truth.json"), cohorts)})
+
+
+def _expression_checks(kind: str, path: Path, *, facts: Any, truth: Any, mask: Any) -> list[Check]:
+    if kind == "bulk":
+        from consilience.simulate.recovery_bulk import bulk_checks
+
+        return bulk_checks(path, facts=facts, truth=truth, mask=mask)
+    from consilience.simulate.recovery_cells import case_control_checks, cell_quality_checks, screen_checks
+
+    if kind == "single_cell":
+        return [*cell_quality_checks(path, facts=facts), *case_control_checks(path, truth=truth)]
+    if kind == "perturbation":
+        return [*cell_quality_checks(path, facts=facts), *screen_checks(path, truth=truth)]
+    raise DataError("unknown kind of cohort", where=str(path), value=kind)
+
+
+def headline(record: dict[str, Any], cohorts: dict[str, Any]) -> str:
+    """One sentence: what was planted and how many comparisons came out as they should."""
+    checks = [check for cohort in cohorts.values() for check in cohort["checks"]]
+    n_ok, summary = sum(check["ok"] for check in checks), record["summary"]
+    done = f"{n_ok} of {len(checks)} comparisons with the truth came out as they should"
+    if not summary["n_causal_genes"]:
+        return f"No disease effect was planted (a null study); {done}."
+    return (
+        f"{summary['n_causal_genes']} causal genes in {len(summary['causal_pathways'])} pathways were planted"
+        f", acting in {' and '.join(summary['active_cell_types'])}; {done}."
+    )
+
+
+def removed_table(path: Path) -> Any:
+    """The table of removed samples or cells that lies beside an expression file."""
+    import pandas as pd
+
+    beside = path.with_name(path.name.removesuffix(".h5ad") + ".removed.parquet")
+    return (
+        pd.read_parquet(beside) if beside.is_file() else pd.DataFrame({"id": [], "sample": [], "reason": []})
+    )

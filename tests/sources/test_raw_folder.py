@@ -1,0 +1,150 @@
+"""Raw folders: verified against what was fetched, and told apart by content."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consilience.foundation.errors import DataError
+from consilience.foundation.files import sha256_of
+from consilience.sources.raw_folder import detect_format, open_raw_folder, verify_raw_folder
+from consilience.sources.text import read_bytes, read_lines
+
+
+def record(folder: Path, **changes: Any) -> None:
+    files = [
+        {"name": path.relative_to(folder).as_posix(), "bytes": path.stat().st_size, "sha256": sha256_of(path), "url": ""}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    ]
+    (folder / "provenance.json").write_text(json.dumps({"cohort": "c", "files": files} | changes))
+
+
+def test_whole_folders_pass_and_strangers_are_not_listed(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("gene\tA\nTP53\t1\n")
+    (tmp_path / "a.samples.tsv").write_text("sample\nA\n")
+    record(tmp_path)
+    (tmp_path / "stray.h5ad").write_bytes(b"\x89HDF\r\n\x1a\n")
+    folder = open_raw_folder(tmp_path)
+    assert folder.format == "table"
+    assert [name for name, _ in folder.files] == ["a.samples.tsv", "a.tsv"]
+
+
+def test_all_damaged_files_are_named_at_once(tmp_path: Path) -> None:
+    for name in ("a.tsv", "b.tsv", "c.tsv", "d.tsv"):
+        (tmp_path / name).write_text("gene\tA\nTP53\t1\n")
+    record(tmp_path)
+    (tmp_path / "a.tsv").write_text("gene\tA\nTP53\t2\n")
+    (tmp_path / "b.tsv").write_text("gene\tA\n")
+    (tmp_path / "c.tsv").unlink()
+    with pytest.raises(DataError) as caught:
+        verify_raw_folder(tmp_path)
+    reported = [str(problem) for problem in caught.value.problems]
+    assert len(reported) == 3
+    assert "a.tsv" in reported[0] and "sha256" in reported[0]
+    assert "b.tsv" in reported[1] and "7 bytes but 14" in reported[1]
+    assert "c.tsv" in reported[2] and "no longer there" in reported[2]
+    assert all("run again" in one for one in reported)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        None, [], [{}], [{"name": "../x", "bytes": 1, "sha256": "0" * 64}],
+        [{"name": "/etc/passwd", "bytes": 1, "sha256": "0" * 64}], [{"name": "x", "bytes": "1", "sha256": "0" * 64}],
+        [{"name": "x", "bytes": 1, "sha256": "0"}], ["x"], {"name": "x"},
+    ],
+)  # fmt: skip
+def test_a_damaged_record_is_refused(tmp_path: Path, files: object) -> None:
+    (tmp_path / "provenance.json").write_text(json.dumps({"files": files}))
+    with pytest.raises(DataError, match=r"provenance\.json"):
+        verify_raw_folder(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "\ufffd"])
+def test_a_record_that_is_no_record_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "provenance.json").write_text(text)
+    with pytest.raises(DataError, match=r"provenance\.json"):
+        verify_raw_folder(tmp_path)
+
+
+def test_a_folder_without_record_was_not_fetched_whole(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="was not fetched whole"):
+        open_raw_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ({"GSE1_series_matrix.txt.gz": b"!Series_title\t1\n", "GSE1_raw_counts.tsv.gz": b"gene\tA\n"}, "geo"),
+        ({"header.txt": b"!Series_title\t1\n"}, "geo"),
+        ({"files.json": b"{}", "x/y.rna_seq.augmented_star_gene_counts.tsv": b"gene_id\n"}, "gdc"),
+        ({"S1/matrix.mtx.gz": b"%%MatrixMarket\n", "S1/barcodes.tsv.gz": b"A\n", "cells.tsv.gz": b"b\n"}, "10x"),
+        ({"renamed.bin": b"\x89HDF\r\n\x1a\n"}, "h5ad"),
+        ({"s.h.tsv.gz": b"chromosome\n", "s.h.tsv.gz-meta.yaml": b"a: 1\n", "eqtl.tsv.gz": b"P\n"}, "gwas_ssf"),
+        ({"a.parquet": b"PAR1", "a.samples.tsv": b"sample\n"}, "table"),
+    ],
+)
+def test_formats_are_told_apart(tmp_path: Path, names: dict[str, bytes], expected: str) -> None:
+    for name, content in names.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    record(tmp_path)
+    assert open_raw_folder(tmp_path).format == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.tsv", b"\n <!DOCTYPE HTML><html>", "web page"),
+        ("a.h5ad", b"<html><body>", "web page"),
+        ("a.tsv.gz", gzip.compress(b"<html>"), "web page"),
+        ("a.tsv", b"", "empty"),
+        ("a.pdf", b"%PDF", "no known format"),
+        ("a.tsv.gz", b"\x1f\x8b\x08\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff", "damaged"),
+    ],
+)
+def test_what_is_no_data_is_named(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=words) as caught:
+        detect_format(((name, tmp_path / name),), where="raw/c")
+    assert name in str(caught.value)
+
+
+def test_gzip_cut_anywhere_or_flipped_anywhere_is_refused_or_the_same(tmp_path: Path) -> None:
+    text = "".join(f"G{k}\t{k * 7919 % 1000}\n" for k in range(400)).encode()
+    whole, path = gzip.compress(text, mtime=0), tmp_path / "x.tsv.gz"
+    for cut in range(1, len(whole), 37):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(DataError, match=r"x\.tsv\.gz"):
+            read_bytes(path)
+    outcomes = set()
+    for place in range(0, len(whole), 11):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x41
+        path.write_bytes(damaged)
+        try:
+            assert read_bytes(path) == text
+            outcomes.add("same")
+        except DataError as error:
+            assert "x.tsv.gz" in str(error)  # noqa: PT017
+            outcomes.add("refused")
+    assert "refused" in outcomes
+
+
+def test_gzip_named_so_must_be_gzip(tmp_path: Path) -> None:
+    (tmp_path / "x.gz").write_bytes(b"gene\tA\n")
+    with pytest.raises(DataError, match="not gzip"):
+        read_bytes(tmp_path / "x.gz")
+
+
+def test_lines_are_numbered_as_an_editor_numbers_them(tmp_path: Path) -> None:
+    path = tmp_path / "x.tsv"
+    path.write_bytes(b"\xef\xbb\xbfa\r\nb\r\n\r\nc")
+    assert read_lines(path) == ["a", "b", "", "c"]
+    with pytest.raises(DataError, match=r"x\.tsv:4.*line end"):
+        read_lines(path, whole_last_line=True)
