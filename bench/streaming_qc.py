@@ -43,9 +43,19 @@ def make(path: Path, n_cells: int) -> None:
             genes = np.searchsorted(cumulative, rng.random(int(depth.sum())))
             rows = np.repeat(np.arange(size), depth)
             ones = np.ones(genes.size, dtype=np.int32)
-            writer.append(sparse.coo_matrix((ones, (rows, np.minimum(genes, N_GENES - 1))), (size, N_GENES)).tocsr(), None)
+            writer.append(
+                sparse.coo_matrix((ones, (rows, np.minimum(genes, N_GENES - 1))), (size, N_GENES)).tocsr(),
+                None,
+            )
         names = tuple(f"MT-{k}" if k < N_MT else f"G{k}" for k in range(N_GENES))
-        writer.finish(obs_names=np.array([b"c%d" % k for k in range(n_cells)]), obs={}, var_names=names, var={}, uns={}, varm={})
+        writer.finish(
+            obs_names=np.array([b"c%d" % k for k in range(n_cells)]),
+            obs={},
+            var_names=names,
+            var={},
+            uns={},
+            varm={},
+        )
     _as_scanpy_reads_it(path)
 
 
@@ -69,8 +79,8 @@ def _as_scanpy_reads_it(path: Path) -> None:
 
 def ours(path: Path, out: Path | None) -> dict[str, float]:
     """The passes of the library."""
-    from consilience.expression.highly_variable import highly_variable
     from consilience.expression.h5ad_writer import CellsWriter
+    from consilience.expression.highly_variable import highly_variable
     from consilience.expression.stream import GeneColumns, accumulate_genes, cells_of_genes, measure_cells
     from consilience.sources.h5ad import open_h5ad
 
@@ -84,14 +94,26 @@ def ours(path: Path, out: Path | None) -> dict[str, float]:
     cells = cells_of_genes(source=matrix.counts, metrics=metrics, kept=kept, genes=genes)
     genes = genes.keep(cells >= MIN_CELLS)
     groups = np.zeros(matrix.n_cells, dtype=np.int32)
-    common = {"source": matrix.counts, "kept": kept, "genes": genes, "groups": groups, "n_groups": 1, "target_sum": TARGET}
+    common = {
+        "source": matrix.counts,
+        "kept": kept,
+        "genes": genes,
+        "groups": groups,
+        "n_groups": 1,
+        "target_sum": TARGET,
+    }
     if out is None:
         moments = accumulate_genes(**common)
         found = highly_variable(mean=moments.mean, variance=moments.variance, n_top=N_TOP)
     else:
         with_x = matrix.n_cells <= STREAM_ABOVE
-        with CellsWriter(out, n_genes=genes.n_genes, largest=metrics.largest,
-                         most_entries=int(metrics.n_genes.sum()), with_x=with_x) as writer:
+        with CellsWriter(
+            out,
+            n_genes=genes.n_genes,
+            largest=metrics.largest,
+            most_entries=int(metrics.n_genes.sum()),
+            with_x=with_x,
+        ) as writer:
             moments = accumulate_genes(**common, sink=writer.append, with_log=with_x)
             found = highly_variable(mean=moments.mean, variance=moments.variance, n_top=N_TOP)
             obs = {"total_counts": metrics.totals[kept], "size_factor": moments.size_factors}
@@ -114,7 +136,9 @@ def _warm_up() -> None:
     kept = np.array([True, True, False])
     genes = GeneColumns(np.arange(3), 3)
     cells_of_genes(source=tiny, metrics=metrics, kept=kept, genes=genes)
-    accumulate_genes(source=tiny, kept=kept, genes=genes, groups=np.zeros(3, np.int32), n_groups=1, target_sum=1.0)
+    accumulate_genes(
+        source=tiny, kept=kept, genes=genes, groups=np.zeros(3, np.int32), n_groups=1, target_sum=1.0
+    )
 
 
 def scanpy_way(path: Path, out: Path | None) -> dict[str, float]:
@@ -123,7 +147,9 @@ def scanpy_way(path: Path, out: Path | None) -> dict[str, float]:
     import scanpy as sc
     from scipy import sparse
 
-    small = anndata.AnnData(sparse.csr_matrix(np.random.default_rng(1).poisson(1.0, (200, 50)).astype(np.float32)))
+    small = anndata.AnnData(
+        sparse.csr_matrix(np.random.default_rng(1).poisson(1.0, (200, 50)).astype(np.float32))
+    )
     sc.pp.calculate_qc_metrics(small, percent_top=None, inplace=True)  # compiles
     sc.pp.normalize_total(small)
     sc.pp.log1p(small)
@@ -143,8 +169,14 @@ def scanpy_way(path: Path, out: Path | None) -> dict[str, float]:
     seconds = time.perf_counter() - started
     means = np.asarray(data.X.mean(axis=0, dtype=np.float64)).ravel()
     selected = data.var["highly_variable"].to_numpy()
-    return {"seconds": seconds, "sum_of_means": float(means.sum()), "n_cells": data.n_obs, "n_genes": data.n_vars,
-            "hvg": int(selected.sum()), "hvg_key": int(np.flatnonzero(selected).sum())}  # fmt: skip
+    return {
+        "seconds": seconds,
+        "sum_of_means": float(means.sum()),
+        "n_cells": data.n_obs,
+        "n_genes": data.n_vars,
+        "hvg": int(selected.sum()),
+        "hvg_key": int(np.flatnonzero(selected).sum()),
+    }
 
 
 def child(side: str, task: str, path: Path, out: Path) -> None:
@@ -163,7 +195,15 @@ def measure(side: str, task: str, path: Path, repeats: int) -> dict[str, float]:
     runs = []
     for _ in range(repeats):
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, __file__, "--child", side, task, str(path), str(Path(folder) / "out.h5ad")]
+            command = [
+                sys.executable,
+                __file__,
+                "--child",
+                side,
+                task,
+                str(path),
+                str(Path(folder) / "out.h5ad"),
+            ]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
         runs.append(json.loads(done.stdout.strip().splitlines()[-1]))
     return min(runs, key=lambda run: run["seconds"])
@@ -171,8 +211,10 @@ def measure(side: str, task: str, path: Path, repeats: int) -> dict[str, float]:
 
 def table(sizes: list[int], repeats: int) -> str:
     """Measure everything and give it as a markdown table."""
-    lines = ["| task | cells | scanpy s | ours s | ratio | scanpy peak GB | ours peak GB | ratio | file MB scanpy / ours | mean of log1p, rel. difference | same variable genes |",
-             "|---|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    lines = [
+        "| task | cells | scanpy s | ours s | ratio | scanpy peak GB | ours peak GB | ratio | file MB scanpy / ours | mean of log1p, rel. difference | same variable genes |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
     with tempfile.TemporaryDirectory() as folder:
         for n in sizes:
             path = Path(folder) / "cells.h5ad"
@@ -195,7 +237,9 @@ def table(sizes: list[int], repeats: int) -> str:
 
 def main() -> None:
     """Run the bench and write its table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="5,000 and 20,000 cells, once; writes nothing")
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -203,7 +247,9 @@ def main() -> None:
         side, task, path, out = given.child
         child(side, task, Path(path), Path(out))
         return
-    found = table([5_000, 20_000] if given.quick else [50_000, 100_000, 200_000], repeats=1 if given.quick else 3)
+    found = table(
+        [5_000, 20_000] if given.quick else [50_000, 100_000, 200_000], repeats=1 if given.quick else 3
+    )
     if not given.quick:
         text = f"# Streaming quality control against scanpy\n\n{__doc__.split(chr(10) * 2)[1]}\n\n{found}\n"
         (Path(__file__).parent / "results-streaming_qc.md").write_text(text, encoding="utf-8")

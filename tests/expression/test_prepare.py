@@ -43,7 +43,7 @@ def draw() -> tuple[pd.DataFrame, pd.DataFrame]:
         log_mean = base + own.normal(0, 0.2, len(names)) + (0.8 if k < N_CASE else 0) * (np.arange(len(names)) % 7 == 0)
         log_mean[:4] = [4, -6, -6, -6] if sex == "F" else [-6, 4, 4, 4]
         if f"S{k:02d}" == SWAPPED:
-            log_mean[4:] += own.normal(0, 2, len(names) - 4)
+            log_mean[4:] += own.normal(-0.7, 1.2, len(names) - 4)
         depth = 0.02 if f"S{k:02d}" == FAILED else own.lognormal(0, 0.3)
         columns[f"S{k:02d}"] = own.poisson(own.gamma(8, np.exp(log_mean) * depth / 8))
     counts = pd.DataFrame(columns, index=pd.Index(names, name="gene"))

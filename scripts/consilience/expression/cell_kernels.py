@@ -124,7 +124,12 @@ def accumulate(
 
 @_compiled
 def nearest_share(
-    distances: np.ndarray, first_simulated: int, k: int, own: np.ndarray, heap: np.ndarray, simulated: np.ndarray
+    distances: np.ndarray,
+    first_simulated: int,
+    k: int,
+    own: np.ndarray,
+    heap: np.ndarray,
+    simulated: np.ndarray,
 ) -> None:
     """Count simulated neighbours among the `k` nearest of each row of `distances` (cells, references).
 

@@ -89,7 +89,9 @@ def sample_of_cells(
     if matrix.samples is not None and (cohort.kind != "perturbation" or not named):
         return matrix.samples.compact(), "what the source calls so"
     if not named:
-        return Labels.constant(cohort.name, matrix.n_cells), "the whole cohort: the sheet names no donor or batch"
+        return Labels.constant(
+            cohort.name, matrix.n_cells
+        ), "the whole cohort: the sheet names no donor or batch"
     return combined([standard[name] for name in named]), "each combination of " + " and ".join(
         getattr(cohort, name) for name in named
     )
@@ -128,14 +130,20 @@ def refuse_bad_design(
 ) -> list[str]:
     """Check the design on the distinct kinds of `cells` (mask); gives notes for the reader."""
     if not cells.any():
-        raise DataError("no cell can be used: none has a donor (or perturbation) and a row in the phenotype table",
-                        where=f"cohort {cohort.name}", mend="mend the columns in the cohort sheet")  # fmt: skip
+        raise DataError(
+            "no cell can be used: none has a donor (or perturbation) and a row in the phenotype table",
+            where=f"cohort {cohort.name}",
+            mend="mend the columns in the cohort sheet",
+        )
     asked = cohort if cohort.donor or cohort.kind == "perturbation" else replace(cohort, donor="sample")
     columns = {"sample": standard["sample"]}
     columns |= {source: standard[name] for name in STANDARD if (source := getattr(cohort, name))}
     # Types of cells say nothing about donors, arms and batches, and would count a donor many times.
-    told = {name: column.take(cells) for name, column in columns.items()
-            if cohort.kind == "perturbation" or name != cohort.cell_type}  # fmt: skip
+    told = {
+        name: column.take(cells)
+        for name, column in columns.items()
+        if cohort.kind == "perturbation" or name != cohort.cell_type
+    }
     _, first = np.unique(combination_keys(list(told.values())), return_index=True)
     rows = {name: column.take(first).text() for name, column in told.items()}
     asked = asked if cohort.kind == "perturbation" else replace(asked, cell_type="")

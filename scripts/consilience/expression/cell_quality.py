@@ -48,10 +48,20 @@ class CellLimits:
 
 
 def cell_limits(
-    *, metric: str, values: npt.NDArray[np.float64], samples: Labels, judged: npt.NDArray[np.bool_], n_mads: float,
-    low: bool, high: bool, log: bool, hard_low: float = -np.inf, hard_high: float = np.inf, least_high: float = -np.inf,
+    *,
+    metric: str,
+    values: npt.NDArray[np.float64],
+    samples: Labels,
+    judged: npt.NDArray[np.bool_],
+    n_mads: float,
+    low: bool,
+    high: bool,
+    log: bool,
+    hard_low: float = -np.inf,
+    hard_high: float = np.inf,
+    least_high: float = -np.inf,
     explanation: str,
-) -> CellLimits:  # fmt: skip
+) -> CellLimits:
     """Median ± `n_mads` MADs of a metric (n,) over the `judged` cells (mask) of each sample.
 
     With `log`, deviations are taken of log1p. `hard_low` and `hard_high` hold in any case; no upper limit
@@ -99,21 +109,44 @@ def count_limits(
     common = {"samples": samples, "judged": judged}
     min_genes = least_genes(settings.min_genes, n_genes_measured)
     limits = [
-        cell_limits(metric="library_size", values=metrics["library_size"], n_mads=settings.counts_mads, low=True,
-                    high=True, log=True, **common, explanation="log1p of the counts of a cell, both sides, "
-                    "within its sample"),
-        cell_limits(metric="n_genes", values=metrics["n_genes"], n_mads=settings.genes_mads, low=True, high=True,
-                    log=True, hard_low=min_genes, **common, explanation="log1p of the number of genes of a cell, "
-                    f"both sides, within its sample; never fewer than {min_genes} genes"),
-    ]  # fmt: skip
+        cell_limits(
+            metric="library_size",
+            values=metrics["library_size"],
+            n_mads=settings.counts_mads,
+            low=True,
+            high=True,
+            log=True,
+            **common,
+            explanation="log1p of the counts of a cell, both sides, within its sample",
+        ),
+        cell_limits(
+            metric="n_genes",
+            values=metrics["n_genes"],
+            n_mads=settings.genes_mads,
+            low=True,
+            high=True,
+            log=True,
+            hard_low=min_genes,
+            **common,
+            explanation="log1p of the number of genes of a cell, "
+            f"both sides, within its sample; never fewer than {min_genes} genes",
+        ),
+    ]
     if "mitochondrial_share" in metrics:
         limits.append(
-            cell_limits(metric="mitochondrial_share", values=metrics["mitochondrial_share"],
-                        n_mads=settings.mitochondrial_mads, low=False, high=True, log=False,
-                        hard_high=settings.max_mitochondrial_share, **common,
-                        explanation="share of mitochondrial counts, upper side, within its sample; never above "
-                        f"{settings.max_mitochondrial_share:g}")
-        )  # fmt: skip
+            cell_limits(
+                metric="mitochondrial_share",
+                values=metrics["mitochondrial_share"],
+                n_mads=settings.mitochondrial_mads,
+                low=False,
+                high=True,
+                log=False,
+                hard_high=settings.max_mitochondrial_share,
+                **common,
+                explanation="share of mitochondrial counts, upper side, within its sample; never above "
+                f"{settings.max_mitochondrial_share:g}",
+            )
+        )
     return limits
 
 
@@ -123,12 +156,23 @@ def least_genes(setting: int, n_genes_measured: int) -> int:
 
 
 def doublet_limits(
-    *, scores: npt.NDArray[np.float64], samples: Labels, judged: npt.NDArray[np.bool_], settings: SingleCellQuality
+    *,
+    scores: npt.NDArray[np.float64],
+    samples: Labels,
+    judged: npt.NDArray[np.bool_],
+    settings: SingleCellQuality,
 ) -> CellLimits:
     """Upper limit of the doublet score; NaN scores (too few cells) are never outside."""
     return cell_limits(
-        metric="doublet_score", values=scores, samples=samples, judged=judged, n_mads=settings.doublet_mads, low=False,
-        high=True, log=False, least_high=MIN_DOUBLET_SCORE,
+        metric="doublet_score",
+        values=scores,
+        samples=samples,
+        judged=judged,
+        n_mads=settings.doublet_mads,
+        low=False,
+        high=True,
+        log=False,
+        least_high=MIN_DOUBLET_SCORE,
         explanation=f"probability of two cells in one barcode, upper side, within its sample; never below "
         f"{MIN_DOUBLET_SCORE:g}",
-    )  # fmt: skip
+    )

@@ -47,9 +47,16 @@ def removed_cells(
 
 
 def cell_quality_record(
-    cohort: Cohort, *, matrix: CellMatrix, phenotypes: CellPhenotypes, genes: NamedGenes, verdict: CellVerdict,
-    moments: GeneMoments, highly_variable: npt.NDArray[np.bool_], normalisation: Mapping[str, Any],
-) -> dict[str, Any]:  # fmt: skip
+    cohort: Cohort,
+    *,
+    matrix: CellMatrix,
+    phenotypes: CellPhenotypes,
+    genes: NamedGenes,
+    verdict: CellVerdict,
+    moments: GeneMoments,
+    highly_variable: npt.NDArray[np.bool_],
+    normalisation: Mapping[str, Any],
+) -> dict[str, Any]:
     """Everything that the report shows of this cohort's quality (docs/outputs.md explains each entry)."""
     samples = sample_records(phenotypes, verdict)
     donors = phenotypes.standard.get("donor", None if cohort.kind == "perturbation" else phenotypes.samples)
@@ -81,7 +88,10 @@ def arm_sizes(cohort: Cohort, phenotypes: CellPhenotypes, kept: npt.NDArray[np.b
     if arm is None:
         return {}
     if cohort.kind == "perturbation":
-        return {"perturbed": int((kept & (arm.codes == 0)).sum()), "control": int((kept & (arm.codes == 1)).sum())}
+        return {
+            "perturbed": int((kept & (arm.codes == 0)).sum()),
+            "control": int((kept & (arm.codes == 1)).sum()),
+        }
     donors = phenotypes.standard.get("donor", phenotypes.samples)
     return {name: int(np.unique(donors.codes[kept & (arm.codes == code)]).size)
             for code, name in enumerate(arm.levels)}  # fmt: skip
@@ -95,9 +105,14 @@ def sample_records(phenotypes: CellPhenotypes, verdict: CellVerdict) -> list[dic
     records = []
     for name, cells in zip(phenotypes.samples.levels, cells_of, strict=True):
         n_kept = int(verdict.kept[cells].sum())
-        shared = {column: shared_level(phenotypes.standard[column], cells)
-                  for column in SAMPLE_COLUMNS if column in phenotypes.standard}  # fmt: skip
-        counted = {reason: int(mask[cells].sum()) for reason, mask in verdict.reasons.items() if mask[cells].any()}
+        shared = {
+            column: shared_level(phenotypes.standard[column], cells)
+            for column in SAMPLE_COLUMNS
+            if column in phenotypes.standard
+        }
+        counted = {
+            reason: int(mask[cells].sum()) for reason, mask in verdict.reasons.items() if mask[cells].any()
+        }
         records.append({
             "sample": name, **{column: level for column, level in shared.items() if level is not None},
             "kept": n_kept > 0, "reasons": [] if n_kept else sorted(counted), "n_cells_in": int(cells.size),
@@ -128,13 +143,19 @@ def threshold_records(
     removed = np.bincount(outside, minlength=len(names))
     return [
         {
-            "metric": limits.metric, "scope": name if len(names) > 1 else "all", "low": number(limits.low[code]),
-            "high": number(limits.high[code]), "median": number(limits.median[code]), "mad": number(limits.mad[code]),
-            "n_mads": limits.n_mads, "n_removed": int(removed[code]),
-            "explanation": limits.explanation + (" (too few cells: limits of all cells)" if limits.pooled[code] else ""),
+            "metric": limits.metric,
+            "scope": name if len(names) > 1 else "all",
+            "low": number(limits.low[code]),
+            "high": number(limits.high[code]),
+            "median": number(limits.median[code]),
+            "mad": number(limits.mad[code]),
+            "n_mads": limits.n_mads,
+            "n_removed": int(removed[code]),
+            "explanation": limits.explanation
+            + (" (too few cells: limits of all cells)" if limits.pooled[code] else ""),
         }
         for code, name in enumerate(names)
-    ]  # fmt: skip
+    ]
 
 
 def distribution(values: npt.NDArray[np.float64], limits: CellLimits) -> dict[str, Any]:
@@ -157,15 +178,23 @@ def pseudobulk_embedding(
     if len(used) < 3 or counts.shape[1] < 2:
         return {"kind": "pca", "explained": [], "points": []}
     chosen = counts[used]
-    found = principal_components(log_cpm(chosen, library=chosen.sum(axis=1).astype(np.float64)), n_components=2)
+    found = principal_components(
+        log_cpm(chosen, library=chosen.sum(axis=1).astype(np.float64)), n_components=2
+    )
     return {
-        "kind": "pca", "explained": [number(float(share)) for share in found.explained],
+        "kind": "pca",
+        "explained": [number(float(share)) for share in found.explained],
         "points": [
-            {"sample": samples[row]["sample"], "x": number(float(x)), "y": number(float(y)), "group": groups[row],
-             "kept": samples[row]["kept"]}
+            {
+                "sample": samples[row]["sample"],
+                "x": number(float(x)),
+                "y": number(float(y)),
+                "group": groups[row],
+                "kept": samples[row]["kept"],
+            }
             for row, (x, y) in zip(used, found.scores, strict=True)
         ],
-    }  # fmt: skip
+    }
 
 
 def messages(
@@ -179,11 +208,17 @@ def messages(
         told.append(("alarm", f"quality control removed {n_removed} of {n} cells"))
     thin = [sample["sample"] for sample in samples if sample["n_cells_kept"] < 0.5 * sample["n_cells_in"]]
     if thin:
-        told.append(("alarm", f"{len(thin)} samples lost more than half of their cells: {', '.join(thin[:10])}"))
+        told.append(
+            ("alarm", f"{len(thin)} samples lost more than half of their cells: {', '.join(thin[:10])}")
+        )
     share = genes.match.n_matched / max(1, len(genes.match.symbol))
     if share < FEW_GENES_MATCHED:
-        told.append(("alarm", f"only {share:.0%} of the gene ids are known human genes; the others were left out"))
+        told.append(
+            ("alarm", f"only {share:.0%} of the gene ids are known human genes; the others were left out")
+        )
     if dates := genes.match.dates:
-        told.append(("alarm", f"{len(dates)} gene ids were turned into dates by a spreadsheet: {dates[0][0]} …"))
+        told.append(
+            ("alarm", f"{len(dates)} gene ids were turned into dates by a spreadsheet: {dates[0][0]} …")
+        )
     told += [("alarm" if "Cramér" in note else "note", note) for note in phenotypes.notes]
     return told + [("note", note) for note in (*matrix.notes, *verdict.notes)]

@@ -61,7 +61,9 @@ def name_genes_of_cells(matrix: CellMatrix, *, table: GeneTable) -> NamedGenes:
     by_id, by_name = resolve(matrix.genes, table=table), resolve(matrix.gene_names, table=table)
     best = [
         name if not found and other else given
-        for given, name, found, other in zip(matrix.genes, matrix.gene_names, by_id.symbol, by_name.symbol, strict=True)
+        for given, name, found, other in zip(
+            matrix.genes, matrix.gene_names, by_id.symbol, by_name.symbol, strict=True
+        )
     ]
     match = resolve(best, table=table)
     if match.n_matched < MIN_GENES_MATCHED * len(best) or not match.n_matched:
@@ -100,7 +102,9 @@ def judge_cells(
         metrics=metrics, samples=samples, judged=described, n_genes_measured=counts.n_genes, settings=quality
     )
     reasons = {NO_PHENOTYPE: ~described}
-    reasons |= {limit.metric: described & limit.outside(metrics[limit.metric], samples.codes) for limit in limits}
+    reasons |= {
+        limit.metric: described & limit.outside(metrics[limit.metric], samples.codes) for limit in limits
+    }
     sound = ~np.any(list(reasons.values()), axis=0)
     log.info("%s: %d of %d cells within the limits of counts, genes and mitochondria",
              cohort.name, sound.sum(), sound.size)  # fmt: skip
@@ -119,7 +123,10 @@ def judge_cells(
 
 def metrics_of(measured: CellMetrics, *, has_mitochondrial: bool) -> dict[str, npt.NDArray[np.float64]]:
     """Metrics by name; no mitochondrial share where no such gene is measured."""
-    metrics = {"library_size": measured.totals.astype(np.float64), "n_genes": measured.n_genes.astype(np.float64)}
+    metrics = {
+        "library_size": measured.totals.astype(np.float64),
+        "n_genes": measured.n_genes.astype(np.float64),
+    }
     return metrics | ({"mitochondrial_share": measured.mitochondrial_share()} if has_mitochondrial else {})
 
 
@@ -132,9 +139,13 @@ def _notes(
         notes.append("no mitochondrial gene is measured: cells are not judged by their mitochondrial share")
     pooled = [name for name, one in zip(phenotypes.samples.levels, limits[0].pooled, strict=True) if one]
     if pooled:
-        notes.append(f"{len(pooled)} samples have too few cells for limits of their own and are judged by those of "
-                     f"all cells: {', '.join(pooled[:10])}{' …' if len(pooled) > 10 else ''}")  # fmt: skip
+        notes.append(
+            f"{len(pooled)} samples have too few cells for limits of their own and are judged by those of "
+            f"all cells: {', '.join(pooled[:10])}{' …' if len(pooled) > 10 else ''}"
+        )
     unscored = int((sound & np.isnan(scores)).sum())
     if unscored:
-        notes.append(f"{unscored} cells are in samples of fewer than {MIN_CELLS} cells, too few to look for doublets")
+        notes.append(
+            f"{unscored} cells are in samples of fewer than {MIN_CELLS} cells, too few to look for doublets"
+        )
     return notes

@@ -68,7 +68,9 @@ def prepare_cells(
             cohort=cohort, counts=counts, barcodes=matrix.barcodes, phenotypes=phenotypes, genes=genes,
             quality=quality.single_cell, target_sum=normalisation.target_sum, seed=seed,
         )  # fmt: skip
-        refuse_what_is_left(cohort, phenotypes=phenotypes, verdict=verdict, min_samples_per_arm=min_samples_per_arm)
+        refuse_what_is_left(
+            cohort, phenotypes=phenotypes, verdict=verdict, min_samples_per_arm=min_samples_per_arm
+        )
         names = unique_names(matrix, phenotypes)
         kept_genes = genes_seen(verdict, minimum=quality.single_cell.min_cells_per_gene, where=matrix.where)
         moments, variable, record = write_expression(
@@ -105,9 +107,13 @@ def read_cells(folder: RawFolder, *, scratch: Path) -> CellMatrix:
 
         matrix = read_h5ad(folder)
     else:
-        raise DataError("this is no format of single-cell data", where=shown(folder.path), value=folder.format,
-                        allowed="10x folders (matrix.mtx, features.tsv, barcodes.tsv) or one .h5ad",
-                        mend="mend 'kind' or 'location' of this cohort in the cohort sheet")  # fmt: skip
+        raise DataError(
+            "this is no format of single-cell data",
+            where=shown(folder.path),
+            value=folder.format,
+            allowed="10x folders (matrix.mtx, features.tsv, barcodes.tsv) or one .h5ad",
+            mend="mend 'kind' or 'location' of this cohort in the cohort sheet",
+        )
     if not matrix.n_cells or not matrix.genes:
         raise DataError("holds no cells or no genes", where=matrix.where,
                         value=f"{matrix.n_cells} cells, {len(matrix.genes)} genes")  # fmt: skip
@@ -123,10 +129,15 @@ def refuse_what_is_left(
         if n_removed == n:
             raise DataError("no cell passes quality control", where=f"cohort {cohort.name}")
         refuse_bad_design(
-            cohort=cohort, standard=phenotypes.standard, cells=verdict.kept, min_samples_per_arm=min_samples_per_arm
+            cohort=cohort,
+            standard=phenotypes.standard,
+            cells=verdict.kept,
+            min_samples_per_arm=min_samples_per_arm,
         )
     except DataError as error:
-        counted = ", ".join(f"{name} {int(mask.sum())}" for name, mask in verdict.reasons.items() if mask.any())
+        counted = ", ".join(
+            f"{name} {int(mask.sum())}" for name, mask in verdict.reasons.items() if mask.any()
+        )
         removed = Problem(
             f"quality control removed {n_removed} of {n} cells ({counted})", f"cohort {cohort.name}",
             mend="look at these cells; if they are sound, raise the MADs in quality.single_cell",
@@ -153,8 +164,12 @@ def genes_seen(verdict: CellVerdict, *, minimum: int, where: str) -> npt.NDArray
     """Genes (named genes,) seen in at least `minimum` kept cells."""
     seen = verdict.gene_cells >= minimum
     if not seen.any():
-        raise DataError("no gene is seen in enough cells", where=where, value=int(verdict.gene_cells.max()),
-                        allowed=f"at least {minimum} cells (quality.single_cell.min_cells_per_gene)")  # fmt: skip
+        raise DataError(
+            "no gene is seen in enough cells",
+            where=where,
+            value=int(verdict.gene_cells.max()),
+            allowed=f"at least {minimum} cells (quality.single_cell.min_cells_per_gene)",
+        )
     return seen
 
 
@@ -172,10 +187,15 @@ def write_expression(
             most_entries=int(verdict.metrics["n_genes"][verdict.kept].sum()), with_x=not streamed,
         ) as writer:  # fmt: skip
             moments = accumulate_genes(
-                source=counts, kept=verdict.kept, genes=columns, groups=phenotypes.samples.codes,
-                n_groups=len(phenotypes.samples.levels), target_sum=normalisation.target_sum, sink=writer.append,
+                source=counts,
+                kept=verdict.kept,
+                genes=columns,
+                groups=phenotypes.samples.codes,
+                n_groups=len(phenotypes.samples.levels),
+                target_sum=normalisation.target_sum,
+                sink=writer.append,
                 with_log=not streamed,
-            )  # fmt: skip
+            )
             variable = highly_variable(
                 mean=moments.mean, variance=moments.variance, n_top=normalisation.highly_variable_genes
             )
@@ -211,7 +231,9 @@ def obs_columns(
 ) -> dict[str, Any]:
     """Columns of the kept cells: standard ones, further ones of the source, metrics, size factors."""
     kept = verdict.kept
-    columns: dict[str, Any] = {name: column.take(kept).compact() for name, column in phenotypes.standard.items()}
+    columns: dict[str, Any] = {
+        name: column.take(kept).compact() for name, column in phenotypes.standard.items()
+    }
     for source, name in other_columns(cohort=cohort, matrix=matrix, taken=tuple(columns)).items():
         column = matrix.columns[source].take(kept).compact()
         if column.numeric:
@@ -223,7 +245,11 @@ def obs_columns(
 
 
 def var_columns(
-    genes: NamedGenes, kept: npt.NDArray[np.bool_], table: GeneTable, moments: GeneMoments, variable: HighlyVariable
+    genes: NamedGenes,
+    kept: npt.NDArray[np.bool_],
+    table: GeneTable,
+    moments: GeneMoments,
+    variable: HighlyVariable,
 ) -> dict[str, Any]:
     """Columns of the kept genes; `mean` and `variance` are of the log-normalised values."""
     rows = np.flatnonzero(kept)

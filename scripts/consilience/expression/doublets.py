@@ -138,9 +138,17 @@ def _mean_variance(matrix: sparse.csr_matrix) -> tuple[npt.NDArray[np.float64], 
 
 
 def score_samples(
-    *, source: CountSource, genes: GeneColumns, candidates: npt.NDArray[np.bool_], samples: Labels,
-    barcodes: npt.NDArray[np.bytes_], n_entries: npt.NDArray[np.int32], target_sum: float, seed: int, cohort: str,
-) -> npt.NDArray[np.float64]:  # fmt: skip
+    *,
+    source: CountSource,
+    genes: GeneColumns,
+    candidates: npt.NDArray[np.bool_],
+    samples: Labels,
+    barcodes: npt.NDArray[np.bytes_],
+    n_entries: npt.NDArray[np.int32],
+    target_sum: float,
+    seed: int,
+    cohort: str,
+) -> npt.NDArray[np.float64]:
     """Doublet scores of the `candidates` (mask (n,)) within their samples; NaN for all others.
 
     `n_entries` (n,) genes seen in each cell, by which the references are shared out over passes.
@@ -149,7 +157,11 @@ def score_samples(
     chosen = _choose_reference(candidates, samples, barcodes, seed, cohort)
     for turn in _turns(chosen, n_entries):
         references = {
-            code: build_reference(counts=counts, target_sum=target_sum, rng=stream(seed, cohort, "doublets", samples.levels[code]))
+            code: build_reference(
+                counts=counts,
+                target_sum=target_sum,
+                rng=stream(seed, cohort, "doublets", samples.levels[code]),
+            )
             for code, counts in _collect(source, genes, {code: chosen[code] for code in turn})
         }
         mine = candidates & np.isin(samples.codes, turn)
@@ -164,12 +176,18 @@ def score_samples(
             for code in np.unique(codes):
                 of_sample = np.flatnonzero(codes == code)
                 cells = start + rows[of_sample]
-                scores[cells] = doublet_scores(logged=logged[of_sample], reference=references[int(code)], own=own[cells])
+                scores[cells] = doublet_scores(
+                    logged=logged[of_sample], reference=references[int(code)], own=own[cells]
+                )
     return scores
 
 
 def _choose_reference(
-    candidates: npt.NDArray[np.bool_], samples: Labels, barcodes: npt.NDArray[np.bytes_], seed: int, cohort: str
+    candidates: npt.NDArray[np.bool_],
+    samples: Labels,
+    barcodes: npt.NDArray[np.bytes_],
+    seed: int,
+    cohort: str,
 ) -> dict[int, npt.NDArray[np.int64]]:
     """Reference cells of each sample large enough to be scored, in the order of their names."""
     chosen = {}

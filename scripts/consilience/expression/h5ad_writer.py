@@ -165,7 +165,11 @@ def _write_dict(parent: Any, name: str, values: Mapping[str, Any]) -> None:
         if isinstance(value, Mapping):
             _write_dict(group, key, value)
         elif isinstance(value, list | tuple):
-            _write_strings(group, key, np.array([str(entry).encode() for entry in value] or [], dtype=None if value else "S1"))
+            _write_strings(
+                group,
+                key,
+                np.array([str(entry).encode() for entry in value] or [], dtype=None if value else "S1"),
+            )
         elif isinstance(value, str):
             dataset = group.create_dataset(key, data=value, dtype=_text_type())
             dataset.attrs.update({"encoding-type": "string", "encoding-version": "0.2.0"})

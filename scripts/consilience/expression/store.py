@@ -86,7 +86,11 @@ class Expression:
                     continue
                 pointers = member["indptr"][start : stop + 1].astype(np.int64)
                 first, last = int(pointers[0]), int(pointers[-1])
-                parts = (member["data"][first:last], member["indices"][first:last], (pointers - first).astype(np.int32))
+                parts = (
+                    member["data"][first:last],
+                    member["indices"][first:last],
+                    (pointers - first).astype(np.int32),
+                )
                 yield start, sparse.csr_matrix(parts, shape=(stop - start, len(self.genes)))
 
     def _read(self, frame: str, name: str) -> Labels:
@@ -123,7 +127,9 @@ def open_expression(path: Path) -> Expression:
 
 def _refuse_missing(frame: Any, name: str, where: str) -> None:
     if name not in frame_columns(frame):
-        raise DataError("has no such column", where=where, value=name, allowed=", ".join(frame_columns(frame)))
+        raise DataError(
+            "has no such column", where=where, value=name, allowed=", ".join(frame_columns(frame))
+        )
 
 
 def _with_data(block: sparse.csr_matrix, data: npt.NDArray[np.float32]) -> sparse.csr_matrix:

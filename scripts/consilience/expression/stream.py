@@ -118,7 +118,9 @@ def cells_of_genes(
     of_source = metrics.gene_cells.copy()
     removed = ~kept
     for start, block in source.blocks(size, removed):
-        subtract_cells(block.data, block.indices, block.indptr, removed[start : start + block.shape[0]], of_source)
+        subtract_cells(
+            block.data, block.indices, block.indptr, removed[start : start + block.shape[0]], of_source
+        )
     used = genes.columns >= 0
     counted[genes.columns[used]] = of_source[used]
     return counted
@@ -142,9 +144,17 @@ def select_block(
 
 
 def accumulate_genes(
-    *, source: CountSource, kept: npt.NDArray[np.bool_], genes: GeneColumns, groups: npt.NDArray[np.int32],
-    n_groups: int, target_sum: float, sink: Sink | None = None, with_log: bool = False, size: int = BLOCK_CELLS,
-) -> GeneMoments:  # fmt: skip
+    *,
+    source: CountSource,
+    kept: npt.NDArray[np.bool_],
+    genes: GeneColumns,
+    groups: npt.NDArray[np.int32],
+    n_groups: int,
+    target_sum: float,
+    sink: Sink | None = None,
+    with_log: bool = False,
+    size: int = BLOCK_CELLS,
+) -> GeneMoments:
     """Last pass: normalise the kept cells, hand them to `sink`, and sum up every gene.
 
     `groups` (n,) group of each cell or -1. With `with_log` the sink also gets the log1p values. Equals
@@ -157,7 +167,9 @@ def accumulate_genes(
     group_totals = np.zeros((n_groups, genes.n_genes), dtype=np.int64)
     factors = np.ones(n_kept)
     done, nothing = 0, np.empty(0, dtype=np.float32)
-    blocks = progress(source.blocks(size, kept), label="normalising cells, blocks", total=-(-kept.size // size))
+    blocks = progress(
+        source.blocks(size, kept), label="normalising cells, blocks", total=-(-kept.size // size)
+    )
     for start, block in blocks:
         rows = slice(start, start + block.shape[0])
         part = select_block(block, kept=kept[rows], genes=genes)
@@ -172,7 +184,10 @@ def accumulate_genes(
 
 
 def _moments(
-    sums: npt.NDArray[np.float64], group_totals: npt.NDArray[np.int64], factors: npt.NDArray[np.float64], n: int
+    sums: npt.NDArray[np.float64],
+    group_totals: npt.NDArray[np.int64],
+    factors: npt.NDArray[np.float64],
+    n: int,
 ) -> GeneMoments:
     from consilience.expression import cell_kernels as kernels
 

@@ -47,8 +47,12 @@ def read_cell_table(path: Path) -> CellTable:
     barcode = next((name for name in BARCODE_COLUMNS if name in names), "")
     sample = "sample" if "sample" in names else ""
     if not barcode and not sample:
-        raise DataError("has neither a column 'barcode' nor a column 'sample'", where=f"{where}:1",
-                        value=", ".join(names)[:200], mend=did_you_mean("barcode", names) or "name one of them so")  # fmt: skip
+        raise DataError(
+            "has neither a column 'barcode' nor a column 'sample'",
+            where=f"{where}:1",
+            value=", ".join(names)[:200],
+            mend=did_you_mean("barcode", names) or "name one of them so",
+        )
     labels = {name: _labels(columns[name]) for name in names if name != barcode}
     barcodes = _fixed_width(columns[barcode]) if barcode else None
     return CellTable(where, labels, barcodes, labels.get("sample"))
@@ -63,7 +67,9 @@ def _read_columns(path: Path, where: str) -> tuple[list[str], dict[str, Any]]:
     header = content.split(b"\n", 1)[0].rstrip(b"\r")
     names = [name.strip() for name in split_line(header.decode("utf-8-sig", "replace"), separator="\t")]
     if len(set(names)) != len(names) or not all(names):
-        raise DataError("a column name is empty or given twice", where=f"{where}:1", value=", ".join(names)[:200])
+        raise DataError(
+            "a column name is empty or given twice", where=f"{where}:1", value=", ".join(names)[:200]
+        )
     if not content.endswith(b"\n"):
         raise DataError("the last line has no line end, so the file may have been cut",
                         where=f"{where}:{content.count(chr(10).encode()) + 1}", mend=FETCH_AGAIN)  # fmt: skip
@@ -75,11 +81,14 @@ def _read_columns(path: Path, where: str) -> tuple[list[str], dict[str, Any]]:
             read_options=csv.ReadOptions(column_names=names, skip_rows=1, use_threads=False),
             parse_options=csv.ParseOptions(delimiter="\t", quote_char='"'),
             convert_options=csv.ConvertOptions(
-                column_types={name: pa.string() if name in BARCODE_COLUMNS else pa.dictionary(pa.int32(), pa.string())
-                              for name in names},
-                strings_can_be_null=False, quoted_strings_can_be_null=False,
+                column_types={
+                    name: pa.string() if name in BARCODE_COLUMNS else pa.dictionary(pa.int32(), pa.string())
+                    for name in names
+                },
+                strings_can_be_null=False,
+                quoted_strings_can_be_null=False,
             ),
-        )  # fmt: skip
+        )
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         _refuse_ragged_row(path, where, len(names))
         raise DataError(f"the table cannot be read ({error})", where=where, mend=FETCH_AGAIN) from error
@@ -91,7 +100,9 @@ def _refuse_ragged_row(path: Path, where: str, width: int) -> None:
     for number, line in enumerate(read_lines(path), 1):
         found = len(split_line(line, separator="\t"))
         if line and found != width:
-            raise DataError(f"{found} cells under {width} column names", where=f"{where}:{number}", mend=FETCH_AGAIN)
+            raise DataError(
+                f"{found} cells under {width} column names", where=f"{where}:{number}", mend=FETCH_AGAIN
+            )
 
 
 def _labels(column: Any) -> Labels:
@@ -118,29 +129,36 @@ def join_cells(*, table: CellTable, samples: Labels, barcodes: npt.NDArray[np.by
     Cells without a row are marked, rows without a cell are only counted; no match at all is refused.
     """
     by_barcode = table.barcodes is not None
-    rows = (
-        _rows_by_barcode(table, samples, barcodes) if by_barcode else _rows_by_sample(table, samples)
-    )
+    rows = _rows_by_barcode(table, samples, barcodes) if by_barcode else _rows_by_sample(table, samples)
     lost = rows < 0
     unit = "barcodes" if by_barcode else "samples"
     if lost.all():
         raise DataError(
-            f"none of the {barcodes.size} cells of the matrices has a row in the table of {unit}", where=table.where,
-            value=_first_names(table), allowed=f"{samples.levels[0]}: {barcodes[0].decode()}" if barcodes.size else "",
+            f"none of the {barcodes.size} cells of the matrices has a row in the table of {unit}",
+            where=table.where,
+            value=_first_names(table),
+            allowed=f"{samples.levels[0]}: {barcodes[0].decode()}" if barcodes.size else "",
             mend="write samples and barcodes as they are in the folders and barcodes.tsv",
-        )  # fmt: skip
+        )
     columns = {name: column.take(rows) for name, column in table.columns.items()}
     one_matrix = len(samples.levels) == 1
     of_cell = columns["sample"] if one_matrix and "sample" in columns else samples
-    return JoinedCells(of_cell, columns | {"sample": of_cell}, lost, tuple(_join_notes(table, rows, samples, barcodes)))
+    return JoinedCells(
+        of_cell, columns | {"sample": of_cell}, lost, tuple(_join_notes(table, rows, samples, barcodes))
+    )
 
 
-def _rows_by_barcode(table: CellTable, samples: Labels, barcodes: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64]:
+def _rows_by_barcode(
+    table: CellTable, samples: Labels, barcodes: npt.NDArray[np.bytes_]
+) -> npt.NDArray[np.int64]:
     assert table.barcodes is not None  # noqa: S101 - said by the caller
     if table.samples is None and len(samples.levels) > 1:
-        raise DataError("there are several samples but the table has no column 'sample'", where=f"{table.where}:1",
-                        value=", ".join(table.columns)[:200],
-                        mend=did_you_mean("sample", table.columns) or "add the column")  # fmt: skip
+        raise DataError(
+            "there are several samples but the table has no column 'sample'",
+            where=f"{table.where}:1",
+            value=", ".join(table.columns)[:200],
+            mend=did_you_mean("sample", table.columns) or "add the column",
+        )
     rows = np.full(barcodes.size, -1, dtype=np.int64)
     one_matrix = len(samples.levels) == 1
     for code, name in enumerate(samples.levels):
@@ -156,8 +174,12 @@ def _rows_by_barcode(table: CellTable, samples: Labels, barcodes: npt.NDArray[np
         keys = table.barcodes[order]
         twice = np.flatnonzero(keys[1:] == keys[:-1])
         if twice.size:
-            raise DataError("a barcode has two rows", where=f"{table.where}:{int(order[twice[0] + 1]) + 2}",
-                            value=f"{name}: {keys[twice[0]].decode()}", allowed="one row for each sample and barcode")  # fmt: skip
+            raise DataError(
+                "a barcode has two rows",
+                where=f"{table.where}:{int(order[twice[0] + 1]) + 2}",
+                value=f"{name}: {keys[twice[0]].decode()}",
+                allowed="one row for each sample and barcode",
+            )
         place = np.minimum(np.searchsorted(keys, barcodes[mine]), keys.size - 1)
         rows[mine] = np.where(keys[place] == barcodes[mine], order[place], -1)
     return rows
@@ -180,7 +202,9 @@ def _join_notes(
     lost = np.flatnonzero(rows < 0)
     notes = []
     if lost.size:
-        names = [f"{samples.levels[samples.codes[row]]}/{barcodes[row].decode()}" for row in lost[:MAX_LISTED]]
+        names = [
+            f"{samples.levels[samples.codes[row]]}/{barcodes[row].decode()}" for row in lost[:MAX_LISTED]
+        ]
         more = f" and {lost.size - MAX_LISTED} more" if lost.size > MAX_LISTED else ""
         notes.append(f"{lost.size} cells have no row in {Path(table.where).name} and were left out: "
                      f"{', '.join(names)}{more}")  # fmt: skip
@@ -192,6 +216,10 @@ def _join_notes(
 
 
 def _first_names(table: CellTable) -> str:
-    sample = "" if table.samples is None or not table.samples.codes.size else table.samples.levels[table.samples.codes[0]]
+    sample = (
+        ""
+        if table.samples is None or not table.samples.codes.size
+        else table.samples.levels[table.samples.codes[0]]
+    )
     barcode = "" if table.barcodes is None or not table.barcodes.size else table.barcodes[0].decode()
     return f"{sample}: {barcode}"

@@ -58,7 +58,9 @@ class Labels:
     def compact(self) -> Labels:
         """Only the levels that occur and are not empty, sorted; an empty value becomes a missing one."""
         used = np.bincount(self.codes[self.codes >= 0], minlength=len(self.levels)) > 0
-        levels = tuple(sorted({level for level, in_use in zip(self.levels, used, strict=True) if in_use and level}))
+        levels = tuple(
+            sorted({level for level, in_use in zip(self.levels, used, strict=True) if in_use and level})
+        )
         code_of = {level: code for code, level in enumerate(levels)}
         recode = np.array([*(code_of.get(level, -1) for level in self.levels), -1], dtype=np.int32)
         return Labels(recode[self.codes], levels, self.numeric)

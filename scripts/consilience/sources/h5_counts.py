@@ -122,17 +122,23 @@ def open_counts(file: Any, *, path: Path, key: str, shape: tuple[int, int], nami
     found = tuple(int(n) for n in matrix_shape(member))
     if found != shape:
         raise DataError(
-            f"{key} does not fit the tables of cells and genes", where=naming.where, value=f"{found[0]} × {found[1]}",
-            allowed=f"{shape[0]} × {shape[1]}", mend="fetch the file again",
-        )  # fmt: skip
+            f"{key} does not fit the tables of cells and genes",
+            where=naming.where,
+            value=f"{found[0]} × {found[1]}",
+            allowed=f"{shape[0]} × {shape[1]}",
+            mend="fetch the file again",
+        )
     if not hasattr(member, "keys"):
         return DenseRows(path, key, *shape, naming)
     kind = storage_of(member)
     n_entries = int(member["data"].shape[0])
     major = shape[0] if kind == "csr" else shape[1]
     pointers = member["indptr"]
-    if pointers.shape[0] != major + 1 or int(pointers[0]) != 0 or int(pointers[-1]) != n_entries or (
-        member["indices"].shape[0] != n_entries
+    if (
+        pointers.shape[0] != major + 1
+        or int(pointers[0]) != 0
+        or int(pointers[-1]) != n_entries
+        or (member["indices"].shape[0] != n_entries)
     ):
         raise DataError(f"the sparse matrix {key} is damaged: its row pointers do not fit its entries",
                         where=naming.where, mend="fetch the file again")  # fmt: skip
@@ -165,19 +171,30 @@ def _turned(member: Any, rows: SparseRows) -> CountSource:
     if n > TURNED_ENTRIES:
         raise DataError(
             f"{rows.key} is stored gene by gene (CSC): {n:,} entries would need about {n * 24 / 1e9:.0f} GB to be "
-            "turned round", where=where, allowed="CSR (cell by cell)",
+            "turned round",
+            where=where,
+            allowed="CSR (cell by cell)",
             mend="write the file once more after adata.X = adata.X.tocsr() on a machine with that much memory",
-        )  # fmt: skip
+        )
     indices, pointers = member["indices"][()], member["indptr"][()].astype(np.int64)
-    if n and (int(indices.min()) < 0 or int(indices.max()) >= rows.n_cells) or (np.diff(pointers) < 0).any():
-        raise DataError("the sparse matrix is damaged: it names a cell outside the matrix",
-                        where=where, mend="fetch the file again")  # fmt: skip
+    if (n and (int(indices.min()) < 0 or int(indices.max()) >= rows.n_cells)) or (
+        np.diff(pointers) < 0
+    ).any():
+        raise DataError(
+            "the sparse matrix is damaged: it names a cell outside the matrix",
+            where=where,
+            mend="fetch the file again",
+        )
     data = member["data"][()]
     bad = first_bad_count(data)
     if bad >= 0:
         gene = int(np.searchsorted(pointers, bad, side="right")) - 1
-        refuse_value(data[bad], cell=rows.naming.cell(int(indices[bad])), gene=rows.naming.gene(gene), where=where)
-    columns = sparse.csc_matrix((data.astype(np.int32, copy=False), indices, pointers), shape=(rows.n_cells, rows.n_genes))
+        refuse_value(
+            data[bad], cell=rows.naming.cell(int(indices[bad])), gene=rows.naming.gene(gene), where=where
+        )
+    columns = sparse.csc_matrix(
+        (data.astype(np.int32, copy=False), indices, pointers), shape=(rows.n_cells, rows.n_genes)
+    )
     matrix = columns.tocsr()
     matrix.sum_duplicates()
     return MemoryCounts(matrix)

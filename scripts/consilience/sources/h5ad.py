@@ -82,9 +82,7 @@ def _gene_frame(place: str) -> str:
     return {"raw/X": "raw/var", "raw.X": "raw.var"}.get(place, "var")
 
 
-def _counts(
-    file: Any, *, path: Path, barcodes: np.ndarray, where: str
-) -> tuple[str, CountSource, list[str]]:
+def _counts(file: Any, *, path: Path, barcodes: np.ndarray, where: str) -> tuple[str, CountSource, list[str]]:
     """First place whose values look like counts (every block is checked again when it is read)."""
     reasons = []
     for place in COUNT_PLACES:
@@ -92,7 +90,9 @@ def _counts(
             continue
         genes = read_index(file[_gene_frame(place)])
         naming = Naming(
-            f"{where}:{place}", lambda cell: barcodes[cell].decode(), lambda gene, ids=genes: ids[gene].decode()
+            f"{where}:{place}",
+            lambda cell: barcodes[cell].decode(),
+            lambda gene, ids=genes: ids[gene].decode(),
         )
         shape = (barcodes.size, n_rows(file[_gene_frame(place)]))
         try:
@@ -119,7 +119,11 @@ def _gene_ids(file: Any, frame_name: str) -> tuple[tuple[str, ...], tuple[str, .
     if _share_of_ensembl(index) > 0.5:
         names = next((name for name in ("feature_name", "gene_name", "gene_symbol", "gene_symbols", "symbol")
                       if name in frame_columns(frame)), "")  # fmt: skip
-        second = read_column(frame, names, old_categories=old_categories_of(file, frame_name)).text() if names else []
+        second = (
+            read_column(frame, names, old_categories=old_categories_of(file, frame_name)).text()
+            if names
+            else []
+        )
         return index, tuple(second) or ("",) * len(index)
     for name in frame_columns(frame):
         if not hasattr(frame[name], "keys") and frame[name].dtype.kind in "fiub":

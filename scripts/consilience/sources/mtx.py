@@ -45,7 +45,9 @@ def read_header(path: Path) -> MtxHeader:
         return _header(_Lines(handle, shown(path)))
 
 
-def mtx_blocks(path: Path, *, size: int, in_any_order: bool = False) -> Iterator[tuple[int, sparse.csr_matrix]]:
+def mtx_blocks(
+    path: Path, *, size: int, in_any_order: bool = False
+) -> Iterator[tuple[int, sparse.csr_matrix]]:
     """Yield (first cell, counts (cells, genes) int32 CSR) in the order of cells.
 
     Raises `NotSortedError`, possibly after some blocks, when entries are not sorted by cell (Cell Ranger
@@ -132,8 +134,12 @@ def _decompressed(handle: Any, where: str) -> Iterator[bytes]:
 def _header(lines: _Lines) -> MtxHeader:
     banner = lines.line().lower().split()
     if len(banner) != 5 or banner[0] != BANNER or banner[1:3] != [b"matrix", b"coordinate"]:
-        raise DataError("not a MatrixMarket coordinate matrix", where=f"{lines.where}:1",
-                        allowed="%%MatrixMarket matrix coordinate integer general", mend=FETCH_AGAIN)  # fmt: skip
+        raise DataError(
+            "not a MatrixMarket coordinate matrix",
+            where=f"{lines.where}:1",
+            allowed="%%MatrixMarket matrix coordinate integer general",
+            mend=FETCH_AGAIN,
+        )
     if banner[3] not in {b"integer", b"real"} or banner[4] != b"general":
         raise DataError("not a general matrix of whole numbers", where=f"{lines.where}:1",
                         value=b" ".join(banner[3:]).decode("ascii", "replace"),
@@ -143,8 +149,13 @@ def _header(lines: _Lines) -> MtxHeader:
         line = lines.line()
     fields = line.split()
     if len(fields) != 3 or not all(field.isdigit() and len(field) < 16 for field in fields):
-        raise DataError("the line of sizes is damaged", where=f"{lines.where}:{lines.number}",
-                        value=line[:60].decode("ascii", "replace"), allowed="genes cells entries", mend=FETCH_AGAIN)  # fmt: skip
+        raise DataError(
+            "the line of sizes is damaged",
+            where=f"{lines.where}:{lines.number}",
+            value=line[:60].decode("ascii", "replace"),
+            allowed="genes cells entries",
+            mend=FETCH_AGAIN,
+        )
     return MtxHeader(*(int(field) for field in fields), line=lines.number)
 
 
@@ -162,15 +173,24 @@ def _entries(path: Path, *, must_be_sorted: bool) -> Iterator[npt.NDArray[np.int
             n, n_lines, code = parse_entries(text, entries)
             if code != COMPLETE:
                 bad = piece.split(b"\n")[n_lines - 1][:60].decode("ascii", "replace")
-                raise DataError(_REASONS[code], where=f"{where}:{lines.number + n_lines}", value=bad,
-                                allowed="gene, cell and count as whole numbers", mend=FETCH_AGAIN)  # fmt: skip
+                raise DataError(
+                    _REASONS[code],
+                    where=f"{where}:{lines.number + n_lines}",
+                    value=bad,
+                    allowed="gene, cell and count as whole numbers",
+                    mend=FETCH_AGAIN,
+                )
             entries = entries[:n]
             outside, unsorted = check_entries(entries, header.n_genes, header.n_cells, last)
             if outside >= 0:
                 gene, cell, _ = (int(value) for value in entries[outside])
-                raise DataError("an entry outside the matrix", where=f"{where}:{lines.number + outside + 1}",
-                                value=f"gene {gene}, cell {cell}",
-                                allowed=f"1 to {header.n_genes} and 1 to {header.n_cells}", mend=FETCH_AGAIN)  # fmt: skip
+                raise DataError(
+                    "an entry outside the matrix",
+                    where=f"{where}:{lines.number + outside + 1}",
+                    value=f"gene {gene}, cell {cell}",
+                    allowed=f"1 to {header.n_genes} and 1 to {header.n_cells}",
+                    mend=FETCH_AGAIN,
+                )
             if must_be_sorted and unsorted >= 0:
                 raise NotSortedError
             lines.number += n_lines
@@ -179,8 +199,11 @@ def _entries(path: Path, *, must_be_sorted: bool) -> Iterator[npt.NDArray[np.int
                 last = int(entries[-1, 1])
                 yield entries
     if read != header.n_entries:
-        raise DataError(f"has {read} entries but announces {header.n_entries}", where=f"{where}:{header.line}",
-                        mend="the file was cut or put together wrongly; " + FETCH_AGAIN)  # fmt: skip
+        raise DataError(
+            f"has {read} entries but announces {header.n_entries}",
+            where=f"{where}:{header.line}",
+            mend="the file was cut or put together wrongly; " + FETCH_AGAIN,
+        )
 
 
 def _sorted_blocks(path: Path, *, size: int) -> Iterator[tuple[int, sparse.csr_matrix]]:
@@ -210,9 +233,10 @@ def _unsorted_blocks(path: Path, *, size: int) -> Iterator[tuple[int, sparse.csr
     where = shown(path)
     if header.n_entries > UNSORTED_ENTRIES:
         raise DataError(
-            f"its {header.n_entries:,} entries are not sorted by cell, too many to sort in memory", where=where,
+            f"its {header.n_entries:,} entries are not sorted by cell, too many to sort in memory",
+            where=where,
             mend="write the matrix as Cell Ranger does (sorted by cell), or as an h5ad file",
-        )  # fmt: skip
+        )
     parts = list(_entries(path, must_be_sorted=False))
     entries = np.concatenate(parts) if parts else np.empty((0, 3), dtype=np.int64)
     entries = entries[np.argsort(entries[:, 1], kind="stable")]
@@ -222,13 +246,16 @@ def _unsorted_blocks(path: Path, *, size: int) -> Iterator[tuple[int, sparse.csr
         yield start, _block(entries[first:last], start, stop, header.n_genes, where)
 
 
-def _block(entries: npt.NDArray[np.int64], start: int, stop: int, n_genes: int, where: str) -> sparse.csr_matrix:
+def _block(
+    entries: npt.NDArray[np.int64], start: int, stop: int, n_genes: int, where: str
+) -> sparse.csr_matrix:
     """Entries of the cells start … stop as canonical CSR; a gene given twice for a cell is refused."""
     from scipy import sparse
 
     indptr = np.searchsorted(entries[:, 1], np.arange(start, stop + 1), side="right").astype(np.int32)
     block = sparse.csr_matrix(
-        (entries[:, 2].astype(np.int32), (entries[:, 0] - 1).astype(np.int32), indptr), shape=(stop - start, n_genes)
+        (entries[:, 2].astype(np.int32), (entries[:, 0] - 1).astype(np.int32), indptr),
+        shape=(stop - start, n_genes),
     )
     if not block.has_canonical_format:
         before = block.nnz

@@ -28,7 +28,9 @@ def parse_entries(text: np.ndarray, entries: np.ndarray) -> tuple[int, int, int]
     """
     n, lines, position, size = 0, 0, 0, text.size
     while position < size:
-        if text[position] == 10 or (text[position] == 13 and position + 1 < size and text[position + 1] == 10):
+        if text[position] == 10 or (
+            text[position] == 13 and position + 1 < size and text[position + 1] == 10
+        ):
             position += 1 if text[position] == 10 else 2
             lines += 1
             continue

@@ -32,7 +32,9 @@ class Spool:
 
             self._file = h5py.File(self._path, "w")
             for name in ("data", "indices"):
-                self._file.create_dataset(name, shape=(0,), maxshape=(None,), chunks=(_CHUNK,), dtype=np.int32)
+                self._file.create_dataset(
+                    name, shape=(0,), maxshape=(None,), chunks=(_CHUNK,), dtype=np.int32
+                )
         return self
 
     def __exit__(

@@ -12,8 +12,15 @@ import numpy as np
 
 from consilience.foundation.errors import DataError
 from consilience.foundation.jobs import progress
-from consilience.sources.cells import BLOCK_CELLS, CACHED_ENTRIES, CellMatrix, CountSource, Labels, MemoryCounts
 from consilience.sources.cell_table import CellTable, join_cells, read_cell_table
+from consilience.sources.cells import (
+    BLOCK_CELLS,
+    CACHED_ENTRIES,
+    CellMatrix,
+    CountSource,
+    Labels,
+    MemoryCounts,
+)
 from consilience.sources.h5_counts import Naming, SparseRows
 from consilience.sources.mtx import MtxHeader, NotSortedError, mtx_blocks, read_header
 from consilience.sources.raw_folder import RawFolder
@@ -56,10 +63,17 @@ def read_10x(folder: RawFolder, *, scratch: Path) -> CellMatrix:
     barcodes = np.concatenate([sample.barcodes for sample in samples])
     of_cell = np.repeat(np.arange(len(samples), dtype=np.int32), [sample.barcodes.size for sample in samples])
     labels = Labels(of_cell, tuple(sample.name for sample in samples))
-    naming = Naming(shown(folder.path), lambda cell: f"{labels.levels[of_cell[cell]]}/{barcodes[cell].decode()}",
-                    lambda gene: genes[gene])  # fmt: skip
+    naming = Naming(
+        shown(folder.path),
+        lambda cell: f"{labels.levels[of_cell[cell]]}/{barcodes[cell].decode()}",
+        lambda gene: genes[gene],
+    )
     counts, unsorted = _collect(samples, maps, n_genes=len(genes), scratch=scratch, naming=naming)
-    notes += [f"entries of {', '.join(unsorted)} were not sorted by cell and were sorted in memory"] if unsorted else []
+    notes += (
+        [f"entries of {', '.join(unsorted)} were not sorted by cell and were sorted in memory"]
+        if unsorted
+        else []
+    )
     table = _phenotypes(folder)
     joined = join_cells(table=table, samples=labels, barcodes=barcodes) if table else None
     return CellMatrix(
@@ -87,8 +101,11 @@ def _samples_of(folder: RawFolder) -> dict[str, dict[str, Path]]:
         raise DataError("holds no matrix.mtx", where=shown(folder.path), mend=FETCH_AGAIN)
     for sample, files in found.items():
         if missing := sorted(set(_PARTS) - set(files)):
-            raise DataError(f"sample {sample!r} has no {' and no '.join(missing)} file", where=shown(folder.path),
-                            allowed="matrix.mtx, features.tsv (or genes.tsv), barcodes.tsv (also .gz)")  # fmt: skip
+            raise DataError(
+                f"sample {sample!r} has no {' and no '.join(missing)} file",
+                where=shown(folder.path),
+                allowed="matrix.mtx, features.tsv (or genes.tsv), barcodes.tsv (also .gz)",
+            )
     return found
 
 
@@ -101,7 +118,9 @@ def _read_sample(name: str, files: dict[str, Path]) -> TenxSample:
                             value="\t".join(row)[:60], mend=FETCH_AGAIN)  # fmt: skip
     typed = bool(rows) and len(rows[0]) > 2
     kept = [k for k, row in enumerate(rows) if not typed or row[2].strip().lower() == GENE_TYPE]
-    barcodes = [line.split("\t")[0] for line in _listed(files["barcodes"], header.n_cells, "cells", files["matrix"])]
+    barcodes = [
+        line.split("\t")[0] for line in _listed(files["barcodes"], header.n_cells, "cells", files["matrix"])
+    ]
     encoded = np.array([code.encode() for code in barcodes]) if barcodes else np.empty(0, dtype="S1")
     if np.unique(encoded).size != encoded.size or (encoded == b"").any():
         raise DataError("a barcode is empty or given twice", where=shown(files["barcodes"]), mend=FETCH_AGAIN)
@@ -117,8 +136,11 @@ def _listed(path: Path, expected: int, what: str, matrix: Path) -> list[str]:
     lines = read_lines(path)
     lines = lines if lines != [""] else []
     if len(lines) != expected:
-        raise DataError(f"lists {len(lines)} {what} but {matrix.name} announces {expected}", where=shown(path),
-                        mend="the files do not belong together or one was cut; " + FETCH_AGAIN)  # fmt: skip
+        raise DataError(
+            f"lists {len(lines)} {what} but {matrix.name} announces {expected}",
+            where=shown(path),
+            mend="the files do not belong together or one was cut; " + FETCH_AGAIN,
+        )
     return lines
 
 
@@ -138,7 +160,9 @@ def _common_genes(
         lost = len(set().union(*(sample.genes for sample in samples))) - len(genes)
         notes.append(f"{lost} genes are not listed in every sample and were left out")
     if not genes:
-        raise DataError("the samples have no gene in common", where=where, mend="check that all files are human genes")
+        raise DataError(
+            "the samples have no gene in common", where=where, mend="check that all files are human genes"
+        )
     if others := max(sample.n_other_features for sample in samples):
         notes.append(f"{others} features that are no genes (antibodies, guides …) were left out")
     maps, name_of = [], dict(zip(first.genes, first.names, strict=True))
@@ -146,19 +170,28 @@ def _common_genes(
     for sample in samples:
         columns = np.full(sample.header.n_genes, -1, dtype=np.int64)
         same = sample.genes == genes
-        columns[sample.gene_rows] = np.arange(len(genes)) if same else [column_of.get(gene, -1) for gene in sample.genes]
+        columns[sample.gene_rows] = (
+            np.arange(len(genes)) if same else [column_of.get(gene, -1) for gene in sample.genes]
+        )
         maps.append(columns)
     names = first.names if first.genes == genes else tuple(name_of[gene] for gene in genes)
     return genes, names, maps, notes
 
 
 def _collect(
-    samples: list[TenxSample], maps: list[npt.NDArray[np.int64]], *, n_genes: int, scratch: Path, naming: Naming
+    samples: list[TenxSample],
+    maps: list[npt.NDArray[np.int64]],
+    *,
+    n_genes: int,
+    scratch: Path,
+    naming: Naming,
 ) -> tuple[CountSource, list[str]]:
     """All counts, in memory or in one binary file, and the samples that had to be sorted."""
     from consilience.sources.spool import Spool
 
-    spool = Spool(scratch / "counts.h5" if sum(s.header.n_entries for s in samples) > CACHED_ENTRIES else None)
+    spool = Spool(
+        scratch / "counts.h5" if sum(s.header.n_entries for s in samples) > CACHED_ENTRIES else None
+    )
     unsorted = []
     with spool:
         for sample, columns in progress(list(zip(samples, maps, strict=True)), label="reading samples"):
@@ -176,8 +209,12 @@ def _collect(
     return SparseRows(scratch / "counts.h5", "/", n_cells, n_genes, n_entries, naming), unsorted
 
 
-def _append(spool: Any, sample: TenxSample, columns: npt.NDArray[np.int64], n_genes: int, *, in_any_order: bool) -> None:
-    for _, block in _mapped(mtx_blocks(sample.matrix, size=BLOCK_CELLS, in_any_order=in_any_order), columns, n_genes):
+def _append(
+    spool: Any, sample: TenxSample, columns: npt.NDArray[np.int64], n_genes: int, *, in_any_order: bool
+) -> None:
+    for _, block in _mapped(
+        mtx_blocks(sample.matrix, size=BLOCK_CELLS, in_any_order=in_any_order), columns, n_genes
+    ):
         spool.append(block)
 
 
@@ -195,7 +232,11 @@ def _mapped(
         kept = columns[block.indices] >= 0
         running = np.concatenate([[0], np.cumsum(kept)])
         moved = sparse.csr_matrix(
-            (block.data[kept], columns[block.indices[kept]].astype(np.int32), running[block.indptr].astype(np.int32)),
+            (
+                block.data[kept],
+                columns[block.indices[kept]].astype(np.int32),
+                running[block.indptr].astype(np.int32),
+            ),
             shape=(block.shape[0], n_genes),
         )
         moved.sort_indices()
@@ -207,8 +248,12 @@ def _phenotypes(folder: RawFolder) -> CellTable | None:
     for endings in (("cells.tsv.gz", "cells.tsv"), ("samples.tsv.gz", "samples.tsv")):
         found = folder.named(*endings)
         if len(found) > 1:
-            raise DataError("several tables of cells", where=shown(folder.path),
-                            value=", ".join(path.name for path in found), allowed="one cells.tsv.gz")  # fmt: skip
+            raise DataError(
+                "several tables of cells",
+                where=shown(folder.path),
+                value=", ".join(path.name for path in found),
+                allowed="one cells.tsv.gz",
+            )
         if found:
             return read_cell_table(found[0])
     return None

@@ -1,0 +1,185 @@
+"""Real bulk data, as GEO serves it and as RNAseqDB published it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+
+from consilience.expression.naming import name_genes
+from consilience.expression.genes import load_gene_table
+from consilience.expression.prepare import prepare_cohort
+from consilience.foundation.errors import DataError
+from consilience.foundation.files import sha256_of
+from consilience.sources.gdc import read_hits
+from consilience.sources.geo import join_samples, parse_series_matrix, read_geo
+from consilience.sources.phenotypes import peek_phenotypes, standard_phenotypes
+from consilience.sources.raw_folder import RawFolder, samples_table_of
+from consilience.sources.tables import read_count_table
+from consilience.study.cohorts import Cohort
+from consilience.study.sections import NormalisationSection, QualitySection
+
+pytestmark = pytest.mark.real_data
+
+
+@pytest.fixture(scope="module")
+def geo(kit: Path) -> Path:
+    return kit / "geo_as_served"
+
+
+def test_gse55235_has_three_groups_and_one_odd_spelling(geo: Path) -> None:
+    series = parse_series_matrix(geo / "GSE55235_series_matrix.txt.gz")
+    assert series.accession == "GSE55235"
+    assert len(series.samples) == 30
+    assert Counter(series.columns["disease state"]) == {
+        "healthy control": 10, "osteoarthritis": 10, "rheumatoid arthritis": 10
+    } or len(set(series.columns["disease state"])) >= 3  # fmt: skip
+    assert len(series.table_lines) == 22284
+
+
+def test_gse55235_is_refused_because_intensities_are_no_counts(geo: Path, tmp_path: Path) -> None:
+    path = tmp_path / "GSE55235_series_matrix.txt.gz"
+    path.write_bytes((geo / path.name).read_bytes())
+    with pytest.raises(DataError, match=r"not a table of counts: \d\d\.\d%"):
+        read_geo(RawFolder(tmp_path, "geo", ((path.name, path),), {}))
+
+
+def test_gse97165_shifted_rows_give_whole_columns(geo: Path) -> None:
+    text = gzip.decompress((geo / "GSE97165_series_header.txt.gz").read_bytes()).decode()
+    assert "table_end" in text
+    series = parse_series_matrix(geo / "GSE97165_series_header.txt.gz")
+    assert len(series.samples) == 38
+    subjects = Counter(series.columns["subject number"])
+    assert len(subjects) == 19
+    assert set(subjects.values()) == {2}
+    assert Counter(series.columns["time point"]) == {"Baseline": 19, "6 mo tDMARD": 19}
+    assert set(series.columns["disease"]) == {"Rheumatoid arthritis (early)"}
+    paired = Cohort("ra", "bulk", "local", condition="time point", case=("Baseline",), control=("6 mo tDMARD",),
+                    donor="subject number")  # fmt: skip
+    found = standard_phenotypes(cohort=paired, samples=series.samples, columns=series.columns, min_samples_per_arm=19)
+    assert any("19 donors are in both arms" in note for note in found.notes)
+
+
+def test_gse97165_counts_are_joined_by_the_bracket_and_refused_for_their_fractions(geo: Path) -> None:
+    series = parse_series_matrix(geo / "GSE97165_series_header.txt.gz")
+    table = read_count_table(geo / "GSE97165_GEO_count_matrix.txt.gz")
+    assert table.values.shape == (25227, 38)
+    rows, key = join_samples(table.samples, columns=series.columns, where="x")
+    assert "bracket" in key
+    pre = [series.columns["time point"][row] == "Baseline" for row in rows]
+    assert pre == [name.startswith("RA_pre") for name in table.samples]
+    with pytest.raises(DataError, match=r"11\.8% of its 958626 values are not whole numbers.*7SK.*2332\.6"):
+        table.counts()
+
+
+def test_gse89408_header_has_its_six_diagnoses(geo: Path) -> None:
+    path = geo / "GSE89408_series_header.txt.gz"
+    series = parse_series_matrix(path)
+    assert len(series.samples) == 218
+    assert sorted(Counter(series.columns["disease"]).values()) == [6, 10, 22, 28, 57, 95]
+
+
+@pytest.mark.parametrize("name", ["Search_and_Retrieval_013.malformed.json", "Search_and_Retrieval_001.json"])
+def test_answers_that_are_no_list_of_count_files_are_refused(kit: Path, name: str) -> None:
+    with pytest.raises(DataError, match=name.replace(".", r"\.")):
+        read_hits(kit / "gdc_as_served" / "api_answers" / name)
+
+
+@pytest.fixture(scope="module")
+def kich(kit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """TCGA chromophobe kidney carcinoma prepared as a user's own table."""
+    out = tmp_path_factory.mktemp("kich")
+    raw = out / "raw"
+    raw.mkdir()
+    counts = kit / "bulk" / "tcga_kich.counts.parquet"
+    beside = samples_table_of(counts)
+    assert beside == kit / "bulk" / "tcga_kich.samples.tsv"
+    files = []
+    for path in (counts, beside):
+        (raw / path.name).write_bytes(path.read_bytes())
+        files.append({"name": path.name, "bytes": path.stat().st_size, "sha256": sha256_of(path)})
+    (raw / "provenance.json").write_text(json.dumps({"cohort": "kich", "files": files}))
+    cohort = Cohort("kich", "bulk", "local", condition="group", case=("tumor",), control=("normal",))
+    prepare_cohort(
+        cohort=cohort, raw_dir=raw, quality=QualitySection(), normalisation=NormalisationSection(),
+        min_samples_per_arm=20, seed=1, expression_path=out / "e.h5ad", removed_path=out / "r.parquet",
+        qc_path=out / "qc.json",
+    )  # fmt: skip
+    return out
+
+
+def test_kich_keeps_its_arms_and_current_symbols(kich: Path, kit: Path) -> None:
+    record = json.loads((kich / "qc.json").read_text())
+    assert record["n_in"] == 85
+    assert record["n_kept"] >= 80
+    assert record["arms"]["case"] >= 56
+    assert record["arms"]["control"] >= 24
+    assert record["genes"]["matched"] > 19_000
+    assert record["genes"]["n_renamed"] > 1_000
+    data = anndata.read_h5ad(kich / "e.h5ad")
+    assert not {"MARCH1", "SEPT2"} & set(data.var_names)
+    assert {"MARCHF1", "SEPTIN2"} <= set(data.var_names)
+    source = pd.read_parquet(kit / "bulk" / "tcga_kich.counts.parquet").set_index("Hugo_Symbol")
+    expected = source.loc["TP53", list(data.obs_names)].to_numpy()
+    np.testing.assert_array_equal(data.layers["counts"][:, list(data.var_names).index("TP53")], expected)
+
+
+def test_kich_tumours_lose_what_tumours_lose(kich: Path) -> None:
+    """Known biology survives: uromodulin marks normal kidney, KIT marks chromophobe tumours (sign check)."""
+    data = anndata.read_h5ad(kich / "e.h5ad")
+    case = (data.obs["arm"] == "case").to_numpy()
+    difference = {gene: float(data[case, gene].X.mean() - data[~case, gene].X.mean()) for gene in ("UMOD", "KIT")}
+    assert difference["UMOD"] < -2
+    assert difference["KIT"] > 1
+
+
+def test_kich_with_livers_among_the_kidneys_shows_them(kit: Path, tmp_path: Path) -> None:
+    source = pd.read_parquet(kit / "bulk" / "tcga_kich.counts.parquet").set_index("Hugo_Symbol")
+    others = pd.read_parquet(kit / "bulk" / "tcga_lihc_kirc_thca_normals.counts.parquet").set_index("Hugo_Symbol")
+    origin = pd.read_csv(kit / "bulk" / "tcga_lihc_kirc_thca_normals.samples.tsv", sep="\t").set_index("sample")
+    livers = origin.index[origin["project"] == "LIHC"]
+    swapped = [source.columns[5], source.columns[75]]
+    for name, liver in zip(swapped, livers[:2], strict=True):
+        source[name] = others[liver].reindex(source.index)
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    source.reset_index().to_parquet(raw / "k.parquet")
+    (raw / "k.samples.tsv").write_bytes((kit / "bulk" / "tcga_kich.samples.tsv").read_bytes())
+    files = [{"name": p.name, "bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in sorted(raw.iterdir())]
+    (raw / "provenance.json").write_text(json.dumps({"files": files}))
+    cohort = Cohort("kich", "bulk", "local", condition="group", case=("tumor",), control=("normal",))
+    prepare_cohort(
+        cohort=cohort, raw_dir=raw, quality=QualitySection(), normalisation=NormalisationSection(),
+        min_samples_per_arm=20, seed=1, expression_path=tmp_path / "e.h5ad", removed_path=tmp_path / "r.parquet",
+        qc_path=tmp_path / "qc.json",
+    )  # fmt: skip
+    removed = pd.read_parquet(tmp_path / "r.parquet")
+    far = set(removed.loc[removed["reason"].str.contains("pca_distance"), "id"])
+    assert set(swapped) <= far
+    assert len(far) <= 4
+
+
+def test_entrez_ids_name_the_same_genes(kit: Path) -> None:
+    frame = pd.read_parquet(kit / "bulk" / "tcga_chol.counts.parquet")
+    table = read_count_table(kit / "bulk" / "tcga_chol.counts.parquet")
+    assert list(table.ids) == ["Hugo_Symbol", "Entrez_Gene_Id"]
+    assert table.counts().sum() == frame.iloc[:, 2:].to_numpy().sum()
+
+
+def test_logarithms_are_refused_as_counts(kit: Path) -> None:
+    table = read_count_table(kit / "bulk" / "peac_ra_synovium_500genes.rlog.tsv.gz")
+    assert table.values.shape == (500, 81)
+    with pytest.raises(DataError, match="not a table of counts"):
+        table.counts()
+
+
+def test_peek_finds_the_levels_without_the_matrix(kit: Path) -> None:
+    columns = peek_phenotypes(kit / "bulk" / "tcga_kich.counts.parquet")
+    assert columns is not None
+    assert Counter(columns["group"]) == {"tumor": 60, "normal": 25}
