@@ -20,7 +20,9 @@ DONORS = 20
 
 def main() -> None:
     """Run all sizes and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("cells", nargs="*", type=int, default=[20_000, 50_000, 100_000])
     parser.add_argument("--genes", type=int, default=2_000)
     parser.add_argument("--threads", type=int, default=2)
@@ -76,7 +78,6 @@ def write_one(folder: Path, n_cells: int, options: argparse.Namespace) -> None:
 def count_model(n_genes: int) -> None:
     """Time the sparse draw beside numpy's dense negative binomial on the same means."""
     import numpy as np
-
     from consilience.simulate.counts import draw_counts
 
     rng = np.random.default_rng(1)

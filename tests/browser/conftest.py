@@ -17,7 +17,8 @@ HERE = Path(__file__).parent
 def load(name: str, path: Path) -> ModuleType:
     """Load a helper from its file (tests are not packages)."""
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

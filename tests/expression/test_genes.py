@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -11,6 +14,7 @@ from consilience.expression.gene_dates import date_candidates, month_and_number
 from consilience.expression.gene_table import GeneTable
 from consilience.expression.genes import HOWS, SEX_GENES, load_gene_table, resolve
 from consilience.foundation.errors import DataError
+from consilience.foundation.places import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
@@ -251,6 +255,19 @@ def test_merging_without_duplicates_keeps_the_order_of_the_file(table):
     merged = merge_duplicates(values=np.eye(4), match=match, additive=False)
     assert match.unique == ("STAT1", "ACTB", "TP53")
     np.testing.assert_array_equal(merged, np.eye(4)[[0, 2, 3]])
+
+
+def test_nothing_heavy_is_imported_to_name_genes():
+    code = (
+        "import sys; from consilience.expression.genes import load_gene_table, resolve; "
+        "import consilience.pathways.mask; resolve(['TP53'], table=load_gene_table()); "
+        "print(sorted({'numpy', 'pandas', 'torch', 'anndata', 'scipy', 'h5py'} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")},
+    )  # fmt: skip
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "empty"])

@@ -9,12 +9,11 @@ import anndata
 import numpy as np
 import pytest
 import scanpy as sc
-from hypothesis import given
-from hypothesis import strategies as st
-
 from consilience.expression.normalise import effective_library, kept_genes, log_cpm, size_factors
 from consilience.foundation.errors import DataError
 from consilience.foundation.seeds import stream
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def draw(n_samples: int, n_genes: int, *, mean: float, seed: int) -> np.ndarray:
@@ -29,7 +28,10 @@ def slow_median_of_ratios(counts: list[list[int]]) -> list[float]:
     whole = [g for g in range(n_genes) if all(counts[s][g] > 0 for s in range(n_samples))]
     means = {g: math.exp(sum(math.log(counts[s][g]) for s in range(n_samples)) / n_samples) for g in whole}
     # DESeq2 takes the median of the logarithms
-    return [math.exp(statistics.median(math.log(counts[s][g] / means[g]) for g in whole)) for s in range(n_samples)]
+    return [
+        math.exp(statistics.median(math.log(counts[s][g] / means[g]) for g in whole))
+        for s in range(n_samples)
+    ]
 
 
 def slow_positive_counts(counts: list[list[int]]) -> list[float]:
@@ -40,7 +42,9 @@ def slow_positive_counts(counts: list[list[int]]) -> list[float]:
         ratios = []
         for g in range(n_genes):
             if counts[s][g] > 0:
-                log_mean = sum(math.log(counts[t][g]) for t in range(n_samples) if counts[t][g] > 0) / n_samples
+                log_mean = (
+                    sum(math.log(counts[t][g]) for t in range(n_samples) if counts[t][g] > 0) / n_samples
+                )
                 ratios.append(math.log(counts[s][g]) - log_mean)
         factors.append(math.exp(statistics.median(ratios)))
     scale = math.exp(sum(map(math.log, factors)) / n_samples)

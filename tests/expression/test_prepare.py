@@ -11,7 +11,6 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-
 from consilience.expression.genes import load_gene_table
 from consilience.expression.prepare import prepare_cohort
 from consilience.foundation.errors import DataError
@@ -40,7 +39,11 @@ def draw() -> tuple[pd.DataFrame, pd.DataFrame]:
     columns = {}
     for k, sex in enumerate(sexes):
         own = stream(3, "sample", k)
-        log_mean = base + own.normal(0, 0.2, len(names)) + (0.8 if k < N_CASE else 0) * (np.arange(len(names)) % 7 == 0)
+        log_mean = (
+            base
+            + own.normal(0, 0.2, len(names))
+            + (0.8 if k < N_CASE else 0) * (np.arange(len(names)) % 7 == 0)
+        )
         log_mean[:4] = [4, -6, -6, -6] if sex == "F" else [-6, 4, 4, 4]
         if f"S{k:02d}" == SWAPPED:
             log_mean[4:] += own.normal(-0.7, 1.2, len(names) - 4)
@@ -99,7 +102,9 @@ def test_the_expression_file_follows_its_contract(prepared: Path) -> None:
     by_name = samples.set_index("sample").loc[kept]
     assert list(data.obs["donor"]) == list(by_name["who"])
     assert list(data.obs["condition"]) == list(by_name["group"])
-    assert list(data.obs["arm"]) == [{"ill": "case", "well": "control"}.get(one, "") for one in by_name["group"]]
+    assert list(data.obs["arm"]) == [
+        {"ill": "case", "well": "control"}.get(one, "") for one in by_name["group"]
+    ]
     assert list(data.obs["batch"]) == list(by_name["run"])
     assert "S25" in kept
     assert data.obs.loc["S25", "condition"] == "NA"
@@ -121,7 +126,9 @@ def test_the_quality_record_says_what_was_removed_and_why(prepared: Path) -> Non
     assert reasons[SWAPPED] == ["pca_distance"]
     assert record["removed_by_reason"]["library_size"] == 1
     assert {entry["metric"] for entry in record["thresholds"]} == {"library_size", "n_genes", "pca_distance"}
-    low = next(e["low"] for e in record["thresholds"] if e["metric"] == "library_size" and e["scope"] == "case")
+    low = next(
+        e["low"] for e in record["thresholds"] if e["metric"] == "library_size" and e["scope"] == "case"
+    )
     failed = next(one for one in record["samples"] if one["sample"] == FAILED)
     assert failed["metrics"]["library_size"] < low
     assert len(record["embedding"]["points"]) == 26
@@ -202,7 +209,9 @@ def test_wrong_sex_is_removed_only_on_request(tmp_path: Path) -> None:
         ({"kind": "summary_statistics"}, ["no expression data"]),
     ],
 )
-def test_a_sheet_that_does_not_fit_the_data_is_refused(tmp_path: Path, change: dict[str, Any], words: list[str]) -> None:
+def test_a_sheet_that_does_not_fit_the_data_is_refused(
+    tmp_path: Path, change: dict[str, Any], words: list[str]
+) -> None:
     cohort = Cohort.from_params(COHORT.to_params() | change)
     with pytest.raises(DataError) as caught:
         prepare(tmp_path, write_raw(tmp_path / "raw", *draw()), cohort=cohort)

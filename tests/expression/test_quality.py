@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from consilience.expression.quality import (
+    mad_limits,
+    mad_of,
+    pca_distances,
+    principal_components,
+    subgroup_members,
+)
+from consilience.foundation.seeds import stream
 from hypothesis import given
 from hypothesis import strategies as st
-
-from consilience.expression.quality import mad_limits, mad_of, pca_distances, principal_components, subgroup_members
-from consilience.foundation.seeds import stream
 
 
 def median(values: list[float]) -> float:
@@ -64,13 +69,17 @@ def test_a_small_arm_at_another_depth_is_no_outlier() -> None:
 def test_tolerance_keeps_limits_away_from_the_median() -> None:
     values = np.array([100.0, 101, 99, 100, 60])
     near = mad_limits(values=values, groups=["a"] * 5, n_mads=3, low=True, high=True, log=True)
-    far = mad_limits(values=values, groups=["a"] * 5, n_mads=3, low=True, high=True, log=True, tolerance=np.log(2))
+    far = mad_limits(
+        values=values, groups=["a"] * 5, n_mads=3, low=True, high=True, log=True, tolerance=np.log(2)
+    )
     assert near.outside(values, groups=["a"] * 5).tolist() == [False] * 4 + [True]
     assert far.low["a"] == pytest.approx(50)
     assert far.high["a"] == pytest.approx(200)
 
 
-def expression(n_case: int, n_control: int, *, seed: int, n_genes: int = 1500) -> tuple[np.ndarray, list[str]]:
+def expression(
+    n_case: int, n_control: int, *, seed: int, n_genes: int = 1500
+) -> tuple[np.ndarray, list[str]]:
     """Log expression with a disease effect, three programs and noise."""
     rng = stream(seed, "expression")
     n = n_case + n_control

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from consilience.expression.sex import check_sex
 
 GENES = {"XIST": 0, "RPS4Y1": 1, "DDX3Y": 2, "KDM5D": 3, "OTHER": 4}
 COUNTS = np.array(
-    [[500, 1, 0, 0, 10**6], [0, 200, 150, 90, 10**6], [0, 0, 0, 0, 10**6], [300, 200, 150, 90, 10**6], [9, 0, 0, 0, 0]]
+    [
+        [500, 1, 0, 0, 10**6],
+        [0, 200, 150, 90, 10**6],
+        [0, 0, 0, 0, 10**6],
+        [300, 200, 150, 90, 10**6],
+        [9, 0, 0, 0, 0],
+    ]
 )
 
 
@@ -35,5 +40,6 @@ def test_without_the_genes_there_is_no_check(gone: str) -> None:
 def test_depth_does_not_change_a_call() -> None:
     shallow = check_sex(counts=COUNTS, gene_index=GENES, annotated=None)
     deep = check_sex(counts=COUNTS * 50, gene_index=GENES, annotated=None)
-    assert shallow is not None and deep is not None
+    assert shallow is not None
+    assert deep is not None
     np.testing.assert_allclose(shallow.log2_ratio, deep.log2_ratio)

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
 from consilience.expression.bulk import read_bulk
 from consilience.expression.prepare import prepare_cohort
 from consilience.foundation.errors import DataError
@@ -125,7 +124,9 @@ def damages(content: bytes, name: str) -> Iterator[tuple[str, bytes]]:
 
 def raw_files(folder: Path) -> list[Path]:
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "provenance.json"]
-    return [path for path in files if not path.parent.name.startswith("id") or path.parent.name in {"id0", "id5"}]
+    return [
+        path for path in files if not path.parent.name.startswith("id") or path.parent.name in {"id0", "id5"}
+    ]
 
 
 @pytest.mark.parametrize("kind", WRITERS)

@@ -16,7 +16,8 @@ def load_fixture_study() -> ModuleType:
     """Load the generator from its file (tests are not packages)."""
     path = Path(__file__).with_name("fixture_study.py")
     spec = importlib.util.spec_from_file_location("consilience_fixture_study", path)
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)

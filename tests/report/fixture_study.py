@@ -237,7 +237,7 @@ def _truth(study: Study) -> None:
     )
     write_json(study.results / "truth" / "found.json", {"headline": headline, "cohorts": cohorts})
     write_json(study.results / "truth" / "truth.json", {"format_version": 1, "seed": 1, "settings": {}, "summary": {
-        "n_genes": 2000, "n_causal_genes": 3, "causal_pathways": ["Interferon signalling"], "n_cell_types": 6,
+        "n_genes": 2000, "n_causal_genes": 3, "causal_pathways": ["REACTOME_G_BETA_GAMMA_SIGNALLING_THROUGH_PI3KGAMMA_AND_MORE", "Interferon"], "n_cell_types": 6,
         "active_cell_types": ["monocyte", "B cell"], "n_perturbations": 24, "n_loci": 120}})  # fmt: skip
     write_parquet(study.results / "truth" / "genes.parquet", pd.DataFrame({
         "gene": ["IFIT1", "STAT1", "GBP5", "ACTB"], "causal": [True, True, True, False], "effect": [1.2, -0.4, 0.8, 0.0],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import xml.etree.ElementTree as ElementTree
@@ -61,7 +62,7 @@ def test_structure_is_accessible(study: Any) -> None:
         for node in tree.iter()
         if isinstance(node.tag, str) and re.fullmatch(rf"{H}h[1-6]", node.tag)
     ]
-    assert all(later - earlier <= 1 for earlier, later in zip(levels, levels[1:], strict=False))
+    assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels))
     assert all(node.get("aria-label") for node in tree.iter("{http://www.w3.org/2000/svg}svg"))
 
 

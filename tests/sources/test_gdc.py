@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from consilience.foundation.errors import DataError
 from consilience.sources.gdc import phenotype, read_gdc, read_star_counts
 from consilience.sources.raw_folder import RawFolder, detect_format
@@ -25,7 +24,8 @@ def star_text(counts: tuple[int, ...], unassigned: tuple[int, ...] = (100, 50, 3
     kinds = ("N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous")
     rows = [f"{kind}\t\t\t{n}\t{n}\t{n}\t\t\t" for kind, n in zip(kinds, unassigned, strict=True)]
     rows += [
-        f"{gene}\tNAME\tprotein_coding\t{n}\t0\t0\t1.5\t1.5\t1.5" for gene, n in zip(GENES, counts, strict=True)
+        f"{gene}\tNAME\tprotein_coding\t{n}\t0\t0\t1.5\t1.5\t1.5"
+        for gene, n in zip(GENES, counts, strict=True)
     ]
     return "\n".join(["# gene-model: GENCODE v36", HEADER, *rows]) + "\n"
 
@@ -73,8 +73,18 @@ def test_files_become_one_matrix_with_phenotypes_and_mapping_rates(tmp_path: Pat
 
 
 def test_two_files_of_one_sample_are_told_apart_by_their_aliquots() -> None:
-    rows = [{"file_id": "a", "cases.samples.submitter_id": "T-1", "associated_entities.entity_submitter_id": "T-1-x"},
-            {"file_id": "b", "cases.samples.submitter_id": "T-1", "associated_entities.entity_submitter_id": "T-1-y"}]
+    rows = [
+        {
+            "file_id": "a",
+            "cases.samples.submitter_id": "T-1",
+            "associated_entities.entity_submitter_id": "T-1-x",
+        },
+        {
+            "file_id": "b",
+            "cases.samples.submitter_id": "T-1",
+            "associated_entities.entity_submitter_id": "T-1-y",
+        },
+    ]
     assert phenotype(rows)["sample"] == ("T-1-x", "T-1-y")
 
 
@@ -124,7 +134,9 @@ def test_a_bad_table_is_refused_with_its_line(tmp_path: Path, old: str, new: str
     assert all(word in str(caught.value) for word in ["f.tsv", *words]), str(caught.value)
 
 
-@pytest.mark.parametrize("answer", [{"message": "internal error"}, {"data": {"hits": [{}]}}, {"data": {"hits": []}}, []])
+@pytest.mark.parametrize(
+    "answer", [{"message": "internal error"}, {"data": {"hits": [{}]}}, {"data": {"hits": []}}, []]
+)
 def test_an_answer_that_is_none(tmp_path: Path, answer: object) -> None:
     folder = write(tmp_path, [star_text((1, 2, 3))])
     (tmp_path / "files.json").write_text(json.dumps(answer))

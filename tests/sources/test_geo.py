@@ -6,7 +6,6 @@ import gzip
 from pathlib import Path
 
 import pytest
-
 from consilience.foundation.errors import DataError
 from consilience.sources.geo import characteristics, join_samples, parse_series_matrix, read_geo
 from consilience.sources.raw_folder import RawFolder, detect_format
@@ -29,7 +28,10 @@ def series_text(*extra: str, table: tuple[str, ...] = (), end: bool = True) -> s
         row("!Sample_organism_ch1", ("Homo sapiens",) * 3),
         row("!Sample_characteristics_ch1", ("Sex: F", "Sex: M", "Sex: F")),
         row("!Sample_characteristics_ch1", ("subject id: P1", "age: 44", "subject id: P3")),
-        row("!Sample_characteristics_ch1", ("disease state: RA: late", "subject id: P2", "disease state: healthy")),
+        row(
+            "!Sample_characteristics_ch1",
+            ("disease state: RA: late", "subject id: P2", "disease state: healthy"),
+        ),
         row("!Sample_characteristics_ch1", ("", "disease state: healthy", "")),
         *extra,
         "!series_matrix_table_begin",
@@ -63,9 +65,16 @@ def test_shifted_characteristics_are_taken_by_key(tmp_path: Path) -> None:
 
 def test_characteristics_do_not_depend_on_the_order_of_rows() -> None:
     rows = [["a: 1", "b: 2"], ["b: 3", "a: 4"], ["", "c: 5"]]
-    assert {k: v for k, v in characteristics(rows).items()} == {"a": ("1", "4"), "b": ("3", "2"), "c": ("", "5")}
+    assert characteristics(rows) == {
+        "a": ("1", "4"),
+        "b": ("3", "2"),
+        "c": ("", "5"),
+    }
     assert dict(sorted(characteristics(rows[::-1]).items())) == dict(sorted(characteristics(rows).items()))
-    assert characteristics([["t: x", "word"], ["t: y", ""]]) == {"t": ("x; y", ""), "characteristics": ("", "word")}
+    assert characteristics([["t: x", "word"], ["t: y", ""]]) == {
+        "t": ("x; y", ""),
+        "characteristics": ("", "word"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -92,13 +101,21 @@ def test_a_full_table_of_counts_in_the_series_matrix(tmp_path: Path) -> None:
     ("header", "counts", "words"),
     [
         (series_text(end=False), "", ["table_end", "cut"]),
-        (series_text(row("!Sample_description", ("a", "b"))), "", ["!Sample_description has 2 cells for 3", ":11"]),
+        (
+            series_text(row("!Sample_description", ("a", "b"))),
+            "",
+            ["!Sample_description has 2 cells for 3", ":11"],
+        ),
         (series_text("what is this"), "", [":11", "not a line"]),
         (series_text(), "", ["no counts"]),
         (series_text(), "\tRA_1\tRA_9\nTP53\t1\t2\n", ["1 of 2 columns", "RA_9"]),
         (series_text(table=('"TP53"\t1.5\t2\t3',)), "", ["1.5", "33.3%"]),
         (series_text(table=('"TP53"\t1\t2',)), "", [":13", "3 cells under 4"]),
-        (series_text().replace("Homo sapiens", "Mus musculus"), "\tRA_1\nTp53\t1\n", ["not human", "Mus musculus"]),
+        (
+            series_text().replace("Homo sapiens", "Mus musculus"),
+            "\tRA_1\nTp53\t1\n",
+            ["not human", "Mus musculus"],
+        ),
     ],
 )
 def test_refused_with_place_and_reason(tmp_path: Path, header: str, counts: str, words: list[str]) -> None:

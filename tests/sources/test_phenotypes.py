@@ -8,7 +8,6 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-
 from consilience.foundation.errors import DataError
 from consilience.sources.phenotypes import peek_phenotypes, standard_phenotypes
 from consilience.study.cohorts import Cohort
@@ -21,7 +20,9 @@ COLUMNS = {
     "dose/day": ("1", "2", "3", "4", "5"),
     "arm": ("left", "right", "left", "left", "left"),
 }
-COHORT = Cohort("c", "bulk", "local", condition="disease state", case=("RA",), control=("healthy",), donor="subject id")
+COHORT = Cohort(
+    "c", "bulk", "local", condition="disease state", case=("RA",), control=("healthy",), donor="subject id"
+)
 
 
 def test_columns_are_mapped_and_the_others_kept_as_text() -> None:
@@ -62,7 +63,10 @@ def test_peek_at_a_table_from_the_counts_file_or_its_folder(tmp_path: Path) -> N
 def test_peek_at_cells_gives_each_donor_once(tmp_path: Path) -> None:
     donors = [f"D{k % 4}" for k in range(400)]
     obs = pd.DataFrame(
-        {"donor": pd.Categorical(donors), "condition": ["RA" if d in {"D0", "D1"} else "none" for d in donors]},
+        {
+            "donor": pd.Categorical(donors),
+            "condition": ["RA" if d in {"D0", "D1"} else "none" for d in donors],
+        },
         index=[f"cell{k}" for k in range(400)],
     )
     obs["score"] = np.arange(400.0)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import sha256_of
 from consilience.sources.raw_folder import detect_format, open_raw_folder, verify_raw_folder
@@ -17,7 +16,12 @@ from consilience.sources.text import read_bytes, read_lines
 
 def record(folder: Path, **changes: Any) -> None:
     files = [
-        {"name": path.relative_to(folder).as_posix(), "bytes": path.stat().st_size, "sha256": sha256_of(path), "url": ""}
+        {
+            "name": path.relative_to(folder).as_posix(),
+            "bytes": path.stat().st_size,
+            "sha256": sha256_of(path),
+            "url": "",
+        }
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     ]
@@ -45,9 +49,12 @@ def test_all_damaged_files_are_named_at_once(tmp_path: Path) -> None:
         verify_raw_folder(tmp_path)
     reported = [str(problem) for problem in caught.value.problems]
     assert len(reported) == 3
-    assert "a.tsv" in reported[0] and "sha256" in reported[0]
-    assert "b.tsv" in reported[1] and "7 bytes but 14" in reported[1]
-    assert "c.tsv" in reported[2] and "no longer there" in reported[2]
+    assert "a.tsv" in reported[0]
+    assert "sha256" in reported[0]
+    assert "b.tsv" in reported[1]
+    assert "7 bytes but 14" in reported[1]
+    assert "c.tsv" in reported[2]
+    assert "no longer there" in reported[2]
     assert all("run again" in one for one in reported)
 
 
@@ -83,9 +90,15 @@ def test_a_folder_without_record_was_not_fetched_whole(tmp_path: Path) -> None:
         ({"GSE1_series_matrix.txt.gz": b"!Series_title\t1\n", "GSE1_raw_counts.tsv.gz": b"gene\tA\n"}, "geo"),
         ({"header.txt": b"!Series_title\t1\n"}, "geo"),
         ({"files.json": b"{}", "x/y.rna_seq.augmented_star_gene_counts.tsv": b"gene_id\n"}, "gdc"),
-        ({"S1/matrix.mtx.gz": b"%%MatrixMarket\n", "S1/barcodes.tsv.gz": b"A\n", "cells.tsv.gz": b"b\n"}, "10x"),
+        (
+            {"S1/matrix.mtx.gz": b"%%MatrixMarket\n", "S1/barcodes.tsv.gz": b"A\n", "cells.tsv.gz": b"b\n"},
+            "10x",
+        ),
         ({"renamed.bin": b"\x89HDF\r\n\x1a\n"}, "h5ad"),
-        ({"s.h.tsv.gz": b"chromosome\n", "s.h.tsv.gz-meta.yaml": b"a: 1\n", "eqtl.tsv.gz": b"P\n"}, "gwas_ssf"),
+        (
+            {"s.h.tsv.gz": b"chromosome\n", "s.h.tsv.gz-meta.yaml": b"a: 1\n", "eqtl.tsv.gz": b"P\n"},
+            "gwas_ssf",
+        ),
         ({"a.parquet": b"PAR1", "a.samples.tsv": b"sample\n"}, "table"),
     ],
 )

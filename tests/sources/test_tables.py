@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from consilience.foundation.errors import DataError
 from consilience.sources.matrix import whole_counts
 from consilience.sources.raw_folder import RawFolder, samples_table_of
 from consilience.sources.tables import read_count_table, read_samples_table, read_tables
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 COUNTS = "gene\tA\tB\tC\nTP53\t1\t0\t3\nXIST\t10\t20\t30\n"
 SAMPLES = "sample\tgroup\tcode\nA\tcase\t001\nB\tcontrol\tNA\nC\tcase\t1e5\n"
@@ -55,7 +54,9 @@ def test_the_same_table_in_every_dialect(tmp_path: Path, name: str, counts: str)
 
 
 def test_parquet_with_two_id_columns(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"Hugo_Symbol": ["TP53", "XIST"], "Entrez_Gene_Id": [7157, 7503], "B": [0, 20], "A": [1, 10]})
+    frame = pd.DataFrame(
+        {"Hugo_Symbol": ["TP53", "XIST"], "Entrez_Gene_Id": [7157, 7503], "B": [0, 20], "A": [1, 10]}
+    )
     frame.to_parquet(tmp_path / "s.counts.parquet")
     (tmp_path / "s.samples.tsv").write_text(SAMPLES)
     matrix = read_tables(folder_of(tmp_path))

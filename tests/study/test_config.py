@@ -6,7 +6,7 @@ import pytest
 import yaml
 from consilience.foundation.errors import ConfigError
 from consilience.study.config import check_config, read_config
-from consilience.study.document import generated_files
+from consilience.study.document import DEMO, generated_files
 from consilience.study.sections import Config
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,8 +26,12 @@ def test_generated_files_have_not_drifted(root, name):
     assert not diff, f"run `make config`:\n{diff}"
 
 
-def test_default_file_is_the_default_model(root):
-    assert read_config(root / "config" / "config.yaml") == Config()
+def test_shipped_file_is_the_demo_and_otherwise_the_defaults(root):
+    shipped = read_config(root / "config" / "config.yaml")
+    assert shipped == DEMO
+    assert shipped.simulation.cohorts["rare_geo"]["n_case"] < Config().simulation.bulk.n_case
+    simulation = shipped.simulation.model_copy(update={"cohorts": {}})
+    assert shipped.model_copy(update={"simulation": simulation}) == Config()
 
 
 def test_an_empty_file_is_the_default_study(tmp_path):
@@ -102,4 +106,4 @@ def test_any_value_anywhere_is_accepted_or_explained(section, key, value):
 
 def test_generated_yaml_round_trips():
     text = generated_files()["config/config.yaml"]
-    assert yaml.safe_load(text) == Config().model_dump()
+    assert yaml.safe_load(text) == DEMO.model_dump()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from consilience.study.cohorts import Cohort
+from consilience.study.design import cramers_v, design_notes, design_problems
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats.contingency import association
 
-from consilience.study.cohorts import Cohort
-from consilience.study.design import cramers_v, design_notes, design_problems
-
-COHORT = Cohort("c", "bulk", "local", condition="state", case=("ill",), control=("well",), donor="who", batch="run")
+COHORT = Cohort(
+    "c", "bulk", "local", condition="state", case=("ill",), control=("well",), donor="who", batch="run"
+)
 
 
 def columns(state: str, who: str, run: str) -> dict[str, list[str]]:
@@ -32,7 +33,12 @@ def test_a_balanced_design_has_neither_problems_nor_notes() -> None:
 def test_donors_are_the_unit_of_arms() -> None:
     assert problems(columns("iiww", "aacd", "xyxy")) != []
     assert "only 1 donors in the case arm" in problems(columns("iiww", "aacd", "xyxy"))[0]
-    assert problems(columns("iiww", "aacd", "xyxy"), cohort=Cohort.from_params(COHORT.to_params() | {"donor": ""})) == []
+    assert (
+        problems(
+            columns("iiww", "aacd", "xyxy"), cohort=Cohort.from_params(COHORT.to_params() | {"donor": ""})
+        )
+        == []
+    )
 
 
 def test_a_paired_design_is_fine_and_noted() -> None:
@@ -60,7 +66,9 @@ def test_other_samples_do_not_save_an_aliased_batch() -> None:
 
 def test_one_mixed_batch_makes_it_a_note() -> None:
     n = 40
-    table = columns("i" * n + "w" * n, "".join(chr(200 + k) for k in range(2 * n)), "x" * n + "x" + "y" * (n - 1))
+    table = columns(
+        "i" * n + "w" * n, "".join(chr(200 + k) for k in range(2 * n)), "x" * n + "x" + "y" * (n - 1)
+    )
     assert problems(table) == []
     assert any("Cramér's V 0.98" in note for note in design_notes(cohort=COHORT, columns=table))
 
@@ -76,7 +84,9 @@ def test_all_missing_columns_are_named_at_once() -> None:
 
 
 def test_perturbation_cohorts_need_their_control_level_only() -> None:
-    cohort = Cohort("p", "perturbation", "local", perturbation="gene", control=("non-targeting",), batch="run")
+    cohort = Cohort(
+        "p", "perturbation", "local", perturbation="gene", control=("non-targeting",), batch="run"
+    )
     assert problems({"gene": ["A", "non-targeting"], "run": ["1", "2"]}, cohort=cohort) == []
     found = problems({"gene": ["A", "non_targeting"], "run": ["1", "2"]}, cohort=cohort)
     assert "did you mean 'non_targeting'" in found[0]

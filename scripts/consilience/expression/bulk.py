@@ -99,7 +99,7 @@ def refuse_broken_design(cohort: Cohort, *, columns: Any, verdict: Verdict, min_
     if problems:
         counted = ", ".join(f"{reason} {n}" for reason, n in verdict.removed_by_reason().items())
         removed = Problem(
-            f"quality control removed {len(verdict.kept) - kept.size} of {len(verdict.kept)} samples ({counted})",
+            f"quality control removed {(~verdict.kept).sum()} of {len(verdict.kept)} samples ({counted})",
             f"cohort {cohort.name}",
             mend="look at these samples; if they are sound, raise the MADs in quality.bulk",
         )

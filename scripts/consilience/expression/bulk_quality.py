@@ -27,8 +27,9 @@ EXPLANATIONS = {
     "(no limit within a factor of 2 of the median)",
     "n_genes": "genes with at least one count; far fewer is a failed or overamplified library "
     "(no limit within 10 % of the median)",
-    "pca_distance": "robust distance in the leading principal components, after arm and batch medians are taken "
-                    "away; far is a swapped or foreign tissue",
+    "pca_distance": "what the leading principal components of the cohort's core leave of a sample, after arm "
+                    "and batch medians are taken away; far is a swapped or foreign tissue "
+                    "(no limit within 50 % of the median)",
 }  # fmt: skip
 
 
@@ -55,7 +56,7 @@ class Verdict:
 
 
 def sample_metrics(matrix: BulkMatrix) -> dict[str, npt.NDArray[np.float64]]:
-    """Library size and detected genes over all rows of the source, and what the source itself tells; (samples,)."""
+    """Library size and detected genes over all rows of the source, and what the source tells; (samples,)."""
     return {
         "library_size": matrix.counts.sum(axis=1).astype(np.float64),
         "n_genes": (matrix.counts > 0).sum(axis=1).astype(np.float64),
@@ -78,10 +79,14 @@ def judge_samples(
     n_samples = counts.shape[0]
     groups = sample_groups(phenotypes, n_samples=n_samples)
     limits = {
-        "library_size": mad_limits(values=metrics["library_size"], groups=groups, low=True, high=True, log=True,
-                                   n_mads=quality.library_size_mads, tolerance=LIBRARY_TOLERANCE),
-        "n_genes": mad_limits(values=metrics["n_genes"], groups=groups, low=True, high=False, log=False,
-                              n_mads=quality.detected_genes_mads, tolerance=GENES_TOLERANCE),
+        "library_size": mad_limits(
+            values=metrics["library_size"], groups=groups, n_mads=quality.library_size_mads,
+            tolerance=LIBRARY_TOLERANCE, low=True, high=True, log=True,
+        ),
+        "n_genes": mad_limits(
+            values=metrics["n_genes"], groups=groups, n_mads=quality.detected_genes_mads,
+            tolerance=GENES_TOLERANCE, low=True, high=False, log=False,
+        ),
     }  # fmt: skip
     flags = {name: limit.outside(metrics[name], groups=groups) for name, limit in limits.items()}
     flags["no_counts"] = counts.sum(axis=1) == 0
@@ -132,7 +137,7 @@ def _judge_distance(
     messages: list[tuple[str, str]] = []
     if rows:
         used = kept_genes(counts[rows], min_count=quality.min_count, min_samples=quality.min_samples)
-        chosen = counts[np.ix_(rows, np.flatnonzero(used))]
+        chosen = counts[np.ix_(np.array(rows), np.flatnonzero(used))]
         expression = log_cpm(chosen, library=np.maximum(chosen.sum(axis=1), 1).astype(np.float64))
         found = pca_distances(
             log_expression=expression,
@@ -157,8 +162,8 @@ def _judge_distance(
     ):
         messages.append((
             "alarm",
-            f"{n} of {of_rows.count(group)} samples of group {group!r} lie apart together; as this looks like a "
-            "subtype or an unknown batch they were kept: look at the plot and decide",
+            f"{n} of {of_rows.count(group)} samples of group {group!r} lie apart together; as this looks "
+            "like a subtype or an unknown batch they were kept: look at the plot and decide",
         ))  # fmt: skip
     return distance, far, limits, messages
 

@@ -26,7 +26,7 @@ MANY_REMOVED = 0.2
 
 
 def removed_table(*, samples: Sequence[str], verdict: Verdict) -> pd.DataFrame:
-    """One row for each removed sample: id, sample, reason(s), metrics; the same columns when there is none."""
+    """One row for each removed sample: id, sample, reasons, metrics; the same columns when there is none."""
     import pandas as pd
 
     rows = np.flatnonzero(~verdict.kept)
@@ -102,7 +102,8 @@ def _thresholds(verdict: Verdict) -> list[dict[str, Any]]:
             mine = [row for row, one in enumerate(verdict.groups) if one == group]
             entries.append({
                 "metric": name, "scope": group if len(limits.low) > 1 else "all",
-                "low": number(low), "high": number(limits.high[group]), "median": number(limits.median[group]),
+                "low": number(low), "high": number(limits.high[group]),
+                "median": number(limits.median[group]),
                 "mad": number(limits.mad[group]), "n_mads": limits.n_mads,
                 "n_removed": sum(name in verdict.reasons[row] for row in mine),
                 "explanation": EXPLANATIONS[name] + (" (MAD of the logarithm)" if limits.log else ""),

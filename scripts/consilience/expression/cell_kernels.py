@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 SMALL = 16
-"""Counts below this have their logarithm kept for the rest of the cell: most counts of a cell are 1, 2 or 3."""
+"""Counts below this have their logarithm kept for the rest of the cell: most counts are 1, 2 or 3."""
 N_SUMS = 6
 CELLS, COUNTS, NORMALISED, NORMALISED_SQUARED, LOG, LOG_SQUARED = range(N_SUMS)
 
@@ -30,7 +30,7 @@ def measure(
     data: np.ndarray, indices: np.ndarray, indptr: np.ndarray, mitochondrial: np.ndarray,
     totals: np.ndarray, n_genes: np.ndarray, mitochondrial_totals: np.ndarray, gene_cells: np.ndarray,
 ) -> int:  # fmt: skip
-    """Fill totals, genes and mitochondrial counts of each cell; add to the cells of each gene; largest count."""
+    """Fill totals, genes, mitochondrial counts of each cell; add to the cells of each gene; largest count."""
     largest = 0
     for cell in range(indptr.size - 1):
         total, genes, special = 0, 0, 0
@@ -65,7 +65,7 @@ def select(
     data: np.ndarray, indices: np.ndarray, indptr: np.ndarray, kept: np.ndarray, columns: np.ndarray,
     out_data: np.ndarray, out_indices: np.ndarray, out_indptr: np.ndarray,
 ) -> int:  # fmt: skip
-    """Copy kept cells with the new column of each gene (-1: dropped) and without zeros; returns entries written."""
+    """Copy kept cells with the new column of each gene (-1: dropped), without zeros; entries written."""
     n, row = 0, 0
     out_indptr[0] = 0
     for cell in range(indptr.size - 1):

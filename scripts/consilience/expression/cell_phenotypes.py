@@ -1,4 +1,4 @@
-"""From a cell matrix's own columns to the study's standard ones, compactly; a design that cannot answer is refused."""
+"""From a cell matrix's own columns to the study's standard ones; a design that cannot answer is refused."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def combination_keys(columns: Sequence[Labels]) -> npt.NDArray[np.int64]:
 
 
 def arm_of_cells(cohort: Cohort, levels: Labels) -> Labels:
-    """'case', 'control' or missing for each cell; in a screen that names no cases, every perturbed cell is one."""
+    """'case', 'control' or missing for each cell; in a screen without named cases, every perturbed cell."""
     open_case = cohort.kind == "perturbation" and not cohort.case
     arms = [cohort.arm(level) or ("case" if open_case else "") for level in levels.levels]
     names = ("case", "control")

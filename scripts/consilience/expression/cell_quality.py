@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,7 +44,7 @@ class CellLimits:
     explanation: str
 
     def outside(self, values: npt.NDArray[np.float64], codes: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Which cells lie beyond the limits of their sample; a value that is not known (NaN) is not outside."""
+        """Which cells lie beyond the limits of their sample; an unknown value (NaN) is not outside."""
         return np.asarray((values < self.low[codes]) | (values > self.high[codes]))
 
 
@@ -65,7 +66,7 @@ def cell_limits(
     """Median ± `n_mads` MADs of a metric (n,) over the `judged` cells (mask) of each sample.
 
     With `log`, deviations are taken of log1p. `hard_low` and `hard_high` hold in any case; no upper limit
-    lies below `least_high`. Where all values are equal there is nothing to judge by, and only hard limits hold.
+    lies below `least_high`. Where all values are equal, only hard limits hold.
     """
     scaled = np.log1p(values) if log else np.asarray(values, dtype=np.float64)
     usable = judged & np.isfinite(scaled)
@@ -106,20 +107,19 @@ def count_limits(
     n_genes_measured: int, settings: SingleCellQuality,
 ) -> list[CellLimits]:  # fmt: skip
     """Limits of counts, genes and (where mitochondrial genes are measured) mitochondrial share."""
-    common = {"samples": samples, "judged": judged}
+    limits_of = partial(cell_limits, samples=samples, judged=judged)
     min_genes = least_genes(settings.min_genes, n_genes_measured)
     limits = [
-        cell_limits(
+        limits_of(
             metric="library_size",
             values=metrics["library_size"],
             n_mads=settings.counts_mads,
             low=True,
             high=True,
             log=True,
-            **common,
             explanation="log1p of the counts of a cell, both sides, within its sample",
         ),
-        cell_limits(
+        limits_of(
             metric="n_genes",
             values=metrics["n_genes"],
             n_mads=settings.genes_mads,
@@ -127,14 +127,13 @@ def count_limits(
             high=True,
             log=True,
             hard_low=min_genes,
-            **common,
             explanation="log1p of the number of genes of a cell, "
             f"both sides, within its sample; never fewer than {min_genes} genes",
         ),
     ]
     if "mitochondrial_share" in metrics:
         limits.append(
-            cell_limits(
+            limits_of(
                 metric="mitochondrial_share",
                 values=metrics["mitochondrial_share"],
                 n_mads=settings.mitochondrial_mads,
@@ -142,7 +141,6 @@ def count_limits(
                 high=True,
                 log=False,
                 hard_high=settings.max_mitochondrial_share,
-                **common,
                 explanation="share of mitochondrial counts, upper side, within its sample; never above "
                 f"{settings.max_mitochondrial_share:g}",
             )

@@ -61,13 +61,16 @@ def cell_quality_record(
     samples = sample_records(phenotypes, verdict)
     donors = phenotypes.standard.get("donor", None if cohort.kind == "perturbation" else phenotypes.samples)
     return {
-        "cohort": cohort.name, "kind": cohort.kind, "label": cohort.label, "source": cohort.source, "units": "counts",
+        "cohort": cohort.name, "kind": cohort.kind, "label": cohort.label, "source": cohort.source,
+        "units": "counts",
         "n_in": matrix.n_cells, "n_kept": int(verdict.kept.sum()),
         "n_genes_in": len(matrix.genes), "n_genes_kept": int(moments.n_cells.size),
         "n_donors": None if donors is None else int(np.unique(donors.codes[verdict.kept]).size),
         "arms": arm_sizes(cohort, phenotypes, verdict.kept),
-        "thresholds": [entry for limits in verdict.limits for entry in threshold_records(limits, phenotypes, verdict)],
-        "removed_by_reason": {name: int(mask.sum()) for name, mask in sorted(verdict.reasons.items()) if mask.any()},
+        "thresholds": [entry for limits in verdict.limits
+                       for entry in threshold_records(limits, phenotypes, verdict)],
+        "removed_by_reason": {name: int(mask.sum()) for name, mask in sorted(verdict.reasons.items())
+                              if mask.any()},
         "samples": samples,
         "distributions": {limits.metric: distribution(verdict.metrics[limits.metric], limits)
                           for limits in verdict.limits if np.isfinite(verdict.metrics[limits.metric]).any()},
@@ -98,7 +101,7 @@ def arm_sizes(cohort: Cohort, phenotypes: CellPhenotypes, kept: npt.NDArray[np.b
 
 
 def sample_records(phenotypes: CellPhenotypes, verdict: CellVerdict) -> list[dict[str, Any]]:
-    """One entry a sample: its phenotype (where all its cells agree), cells in and kept, medians of all its cells."""
+    """One entry a sample: phenotype (where its cells agree), cells in and kept, medians of all its cells."""
     codes, n = phenotypes.samples.codes, len(phenotypes.samples.levels)
     order = np.argsort(codes, kind="stable")
     cells_of = np.split(order, np.searchsorted(codes[order], np.arange(n)))[1:]
@@ -173,7 +176,7 @@ def distribution(values: npt.NDArray[np.float64], limits: CellLimits) -> dict[st
 def pseudobulk_embedding(
     *, counts: npt.NDArray[np.int64], samples: Sequence[Mapping[str, Any]], groups: Sequence[str]
 ) -> dict[str, Any]:
-    """First two principal components of the samples' summed cells; `counts` (samples, genes) of variable genes."""
+    """First two principal components of summed cells; `counts` (samples, genes) of the variable genes."""
     used = [row for row in range(len(samples)) if counts[row].sum() > 0]
     if len(used) < 3 or counts.shape[1] < 2:
         return {"kind": "pca", "explained": [], "points": []}

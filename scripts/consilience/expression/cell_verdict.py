@@ -28,8 +28,10 @@ NO_PHENOTYPE = "no_phenotype"
 
 @dataclass(frozen=True, slots=True)
 class NamedGenes:
-    """Genes under current symbols: `symbols` of the new columns, `source_ids` of each, where source genes go
-    (`columns`), which source genes are mitochondrial (mask (source genes,)), and what became of each id.
+    """Genes under current symbols.
+
+    `symbols` of the new columns, `source_ids` of each, where source genes go (`columns`), which source genes
+    are mitochondrial (mask (source genes,)), and what became of each id (`match`).
     """
 
     symbols: tuple[str, ...]
@@ -57,7 +59,7 @@ class CellVerdict:
 
 
 def name_genes_of_cells(matrix: CellMatrix, *, table: GeneTable) -> NamedGenes:
-    """Bring the genes to current symbols: by their first id, else by their name; counts of one gene add up."""
+    """Bring genes to current symbols: by their first id, else by their name; counts of one gene add up."""
     by_id, by_name = resolve(matrix.genes, table=table), resolve(matrix.gene_names, table=table)
     best = [
         name if not found and other else given

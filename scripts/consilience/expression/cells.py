@@ -146,13 +146,13 @@ def refuse_what_is_left(
 
 
 def unique_names(matrix: CellMatrix, phenotypes: CellPhenotypes) -> npt.NDArray[np.bytes_]:
-    """Names of the cells: their barcodes, with the sample before them (and a number) where they are not unique."""
+    """Names of the cells: barcodes, with the sample before them (and a number) where they are not unique."""
     names = matrix.barcodes
     if np.unique(names).size == names.size:
         return names
     samples = np.array([*(level.encode() for level in phenotypes.samples.levels), b""])
     names = np.char.add(np.char.add(samples[phenotypes.samples.codes], b"_"), names)
-    unique, first, codes = np.unique(names, return_index=True, return_inverse=True)
+    unique, first = np.unique(names, return_index=True)
     if unique.size < names.size:
         again = np.setdiff1d(np.arange(names.size), first)
         names = names.astype(f"S{names.dtype.itemsize + 12}")

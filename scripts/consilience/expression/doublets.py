@@ -53,7 +53,7 @@ class DoubletReference:
 def build_reference(
     *, counts: sparse.csr_matrix, target_sum: float, rng: np.random.Generator
 ) -> DoubletReference:
-    """Imitate doublets of the cells `counts` (cells, genes) and lay out both in the space of their components.
+    """Imitate doublets of the cells `counts` (cells, genes) and lay out both in their components.
 
     References
     ----------
@@ -62,7 +62,7 @@ def build_reference(
     """
     n = counts.shape[0]
     observed = log_normalised(counts, target_sum=target_sum)
-    weights, offset = _components(counts, observed, target_sum=target_sum)
+    weights, offset = _components(counts, observed)
     pairs = rng.integers(0, n, size=(2, n * IMITATIONS_PER_CELL))
     pairs[1] = np.where(pairs[0] == pairs[1], (pairs[1] + 1) % n, pairs[1])
     imitated = log_normalised(counts[pairs[0]] + counts[pairs[1]], target_sum=target_sum)
@@ -106,9 +106,9 @@ def log_normalised(counts: sparse.csr_matrix, *, target_sum: float) -> sparse.cs
 
 
 def _components(
-    counts: sparse.csr_matrix, logged: sparse.csr_matrix, *, target_sum: float
+    counts: sparse.csr_matrix, logged: sparse.csr_matrix
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Weights (genes, components) of the standardised highly variable genes, and the offset of their means."""
+    """Weights (genes, components) of the standardised variable genes, and the offset of their means."""
     from scipy.linalg import eigh
 
     n, n_genes = logged.shape
@@ -202,7 +202,8 @@ def _choose_reference(
 
 def _turns(chosen: dict[int, npt.NDArray[np.int64]], n_entries: npt.NDArray[np.int32]) -> Iterator[list[int]]:
     """Samples whose references fit into memory together."""
-    turn, held = [], 0
+    turn: list[int] = []
+    held = 0
     for code, cells in chosen.items():
         size = int(n_entries[cells].sum()) * (1 + IMITATIONS_PER_CELL) // 2
         if turn and held + size > REFERENCE_ENTRIES:

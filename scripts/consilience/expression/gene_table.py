@@ -22,7 +22,7 @@ SEX_GENES = {
 }
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class GeneTable:
     """All genes in genome order (chromosomes 1-22, X, Y, MT, then scaffolds; GRCh38).
 

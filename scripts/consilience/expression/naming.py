@@ -29,7 +29,7 @@ class NamedCounts:
 
 
 def name_genes(matrix: BulkMatrix, *, table: GeneTable, where: str) -> NamedCounts:
-    """Bring the counts to current symbols by the id column that names most genes; counts of one gene add up."""
+    """Bring counts to current symbols by the id column that names most genes; counts of one gene add up."""
     columns = [matrix.genes, *matrix.gene_columns.values()]
     matches = [resolve(ids, table=table) for ids in columns]
     best = max(range(len(matches)), key=lambda one: (len(matches[one].unique), -one))

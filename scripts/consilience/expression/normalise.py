@@ -31,7 +31,7 @@ class SizeFactors:
 
 @dataclass(frozen=True, slots=True)
 class Normalised:
-    """`kept` (genes,) of the named genes; `counts` and `x` (kept samples, kept genes); `factors` per kept sample."""
+    """`kept` (genes,) of all; `counts`, `x` (kept samples, kept genes); `highly_variable` (kept genes,)."""
 
     kept: npt.NDArray[np.bool_]
     counts: npt.NDArray[np.int64]
@@ -72,7 +72,7 @@ def size_factors(counts: npt.NDArray[np.integer]) -> SizeFactors:
 def kept_genes(
     counts: npt.NDArray[np.integer], *, min_count: int, min_samples: float
 ) -> npt.NDArray[np.bool_]:
-    """Genes with at least `min_count` counts in at least the share `min_samples` of samples (one at least); (genes,)."""
+    """Genes with `min_count` counts in at least the share `min_samples` of samples, and in one; (genes,)."""
     needed = max(1, math.ceil(min_samples * counts.shape[0] - 1e-9))
     return np.asarray((counts >= min_count).sum(axis=0) >= needed)
 
@@ -80,7 +80,7 @@ def kept_genes(
 def effective_library(
     *, totals: npt.NDArray[np.integer], factors: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Size factors as library sizes: scaled so that their geometric mean is that of the totals; (samples,)."""
+    """Size factors as library sizes: scaled to the geometric mean of the totals; (samples,)."""
     log_totals = np.log(np.maximum(totals, 1).astype(np.float64))
     return np.asarray(factors * np.exp(log_totals.mean() - np.log(factors).mean()))
 

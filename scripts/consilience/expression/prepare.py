@@ -43,6 +43,6 @@ def prepare_cohort(
         )  # fmt: skip
     else:
         raise DataError(
-            "this kind of cohort has no expression data", where=f"cohort {cohort.name}: kind", value=cohort.kind,
-            allowed="bulk, single_cell, perturbation",
+            "this kind of cohort has no expression data", where=f"cohort {cohort.name}: kind",
+            value=cohort.kind, allowed="bulk, single_cell, perturbation",
         )  # fmt: skip

@@ -2,8 +2,9 @@
 
 All limits are medians plus or minus a number of MADs (median absolute deviations, scaled so that they equal
 the standard deviation of normal data), taken around the median of each group of samples. The MAD is the
-group's own from 20 samples on, and below that the common one of all groups' residuals. Groups are the arms: a difference between cases and controls is what a study looks for and must never make
-the smaller arm look like outliers.
+group's own from 20 samples on, and below that the common one of all groups' residuals. Groups are the arms:
+a difference between cases and controls is what a study looks for and must never make the smaller arm look
+like outliers.
 """
 
 from __future__ import annotations
@@ -82,8 +83,9 @@ def mad_limits(
     """Limits of a metric; `values` (samples,), `groups` one name per sample, `low` and `high` which sides.
 
     No limit is nearer to its median than `tolerance` (a share of the median; with `log` a natural logarithm):
-    in a very even cohort a sound sample can be many MADs away. With `log`, deviations are taken of the logarithm and zeros lie below every limit. Non-finite values are
-    left out of the medians. When all residuals are equal there is no spread to judge by, and no limit.
+    in a very even cohort a sound sample can be many MADs away. With `log`, deviations are taken of the
+    logarithm and zeros lie below every limit. Non-finite values are left out of the medians. When all
+    residuals are equal there is no spread to judge by, and no limit.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         scaled = np.log(values) if log else np.asarray(values, dtype=np.float64)
@@ -161,23 +163,28 @@ def pca_distances(
     core = np.zeros(n_samples, dtype=bool)
     core[order[: int(np.ceil(CORE_SHARE * n_samples))]] = True
     leave_out = int(core.sum()) <= LEAVE_OUT_UP_TO
-    squares = [
-        _squares_left(products, rows=np.array([row]), core=core & (np.arange(n_samples) != row)) for row in range(n_samples)
-    ] if leave_out else [_squares_left(products, rows=np.arange(n_samples), core=core)]
+    squares = (
+        [
+            _squares_left(products, rows=np.array([row]), core=core & (np.arange(n_samples) != row))
+            for row in range(n_samples)
+        ]
+        if leave_out
+        else [_squares_left(products, rows=np.arange(n_samples), core=core)]
+    )
     return SampleDistances(np.sqrt(np.concatenate(squares) / n_genes), residuals, core)
 
 
 def _squares_left(
     products: npt.NDArray[np.float64], *, rows: npt.NDArray[np.intp], core: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float64]:
-    """Squared lengths of samples beyond the leading components of a core, from all inner products; (rows,)."""
+    """Squared lengths of samples beyond the leading components of a core, by inner products; (rows,)."""
     members = np.flatnonzero(core)
     n_components = min(MAX_COMPONENTS, max(1, members.size // 4))
     roots, vectors = np.linalg.eigh(products[np.ix_(members, members)])
     roots, vectors = roots[-n_components:], vectors[:, -n_components:]
     used = roots > 1e-12 * max(roots[-1], 1e-300)
     scores = (products[np.ix_(rows, members)] @ vectors[:, used]) / np.sqrt(roots[used])
-    return np.maximum(np.diag(products)[rows] - (scores**2).sum(axis=1), 0.0)
+    return np.asarray(np.maximum(np.diag(products)[rows] - (scores**2).sum(axis=1), 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +227,8 @@ def subgroup_members(
     alike = directions @ directions.T > SAME_DIRECTION
     sizes = Counter(groups)
     for position, row in enumerate(rows):
-        companions = sum(groups[other] == groups[row] for other, near in zip(rows, alike[position], strict=True) if near)
+        companions = sum(
+            groups[other] == groups[row] for other, near in zip(rows, alike[position], strict=True) if near
+        )
         members[row] = companions > max(2.0, SUBGROUP_SHARE * sizes[groups[row]])
     return members

@@ -22,7 +22,7 @@ _WORDS = {"female": "female", "f": "female", "woman": "female", "male": "male", 
 
 @dataclass(frozen=True, slots=True)
 class SexCheck:
-    """`log2_ratio` (samples,) of Y genes to XIST; `expressed` "male", "female" or "unclear"; `mismatch` (samples,)."""
+    """`log2_ratio` of Y genes to XIST; `expressed` male, female or unclear; `mismatch`; each (samples,)."""
 
     log2_ratio: npt.NDArray[np.float64]
     expressed: tuple[str, ...]

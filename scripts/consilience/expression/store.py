@@ -1,4 +1,4 @@
-"""The expression files as later stages read them: log-normalised cells in blocks, whichever way they are kept."""
+"""Expression files as later stages read them: log-normalised values in blocks, however they are kept."""
 
 from __future__ import annotations
 

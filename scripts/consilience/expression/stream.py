@@ -25,8 +25,10 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CellMetrics:
-    """Of each cell (n,): `totals` counts, `n_genes` detected, `mitochondrial` counts; `gene_cells` (genes,) cells
-    in which each gene is seen; `largest` count of all.
+    """What the first pass finds.
+
+    Of each cell (n,): `totals` counts, `n_genes` detected, `mitochondrial` counts; `gene_cells` (genes,)
+    cells in which each gene is seen; `largest` count of all.
     """
 
     totals: npt.NDArray[np.int64]
@@ -42,7 +44,9 @@ class CellMetrics:
 
 @dataclass(frozen=True, slots=True)
 class GeneMoments:
-    """Of each gene (genes,), over the kept cells: `n_cells` in which it is seen, `totals` counts, mean and
+    """What the last pass finds.
+
+    Of each gene (genes,), over the kept cells: `n_cells` in which it is seen, `totals` counts, mean and
     variance (n - 1) of normalised counts and of their log1p; `group_totals` (groups, genes) counts of each
     group; `size_factors` (cells,) counts of a cell divided by the target sum.
     """
@@ -59,7 +63,7 @@ class GeneMoments:
 
 @dataclass(frozen=True, slots=True)
 class GeneColumns:
-    """Where the source's genes go: `columns` (source genes,) int64, new column or -1; `n_genes` new columns."""
+    """Where source genes go: `columns` (source genes,) int64, new column or -1; `n_genes` new columns."""
 
     columns: npt.NDArray[np.int64]
     n_genes: int

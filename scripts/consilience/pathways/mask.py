@@ -81,12 +81,8 @@ def build_mask(
                 by_cohort={name: len(genes.intersection(entry.genes)) for name, genes in cohorts.items()},
             )
         )  # fmt: skip
-    edges = [
-        (gene, entry.pathway, entry.collection)
-        for entry in pathways
-        if entry.kept
-        for gene in members[entry.collection, entry.pathway]
-    ]
+    kept = [(entry, members[entry.collection, entry.pathway]) for entry in pathways if entry.kept]
+    edges = [(gene, entry.pathway, entry.collection) for entry, found in kept for gene in found]
     if not edges:
         _refuse_empty(pathways, n_measured=len(union), min_coverage=min_coverage)
     gene, pathway, collection = (tuple(column) for column in zip(*edges, strict=True))

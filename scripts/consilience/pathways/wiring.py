@@ -115,15 +115,7 @@ def wire(
             value=", ".join(missing[:5]),
             mend="give the layer all genes of the mask, or say allow_missing=True to leave their weights out",
         )
-    output_of = {name: index for index, name in enumerate(outputs)}
-    edges = sorted(
-        (output_of[pathway], gene)
-        for gene, pathway in zip(gene_of, pathway_of, strict=True)
-        if gene in place_of and pathway in output_of
-    )
-    if len(set(edges)) < len(edges):
-        twin = next(edge for edge, after in pairwise(edges) if edge == after)
-        raise ModelError(f"the pathway mask names gene {twin[1]} twice in pathway {outputs[twin[0]]}")
+    edges = _edges(gene_of, pathway_of, place_of, outputs)
     member = np.fromiter((place_of[gene] for _, gene in edges), dtype=np.int32, count=len(edges))
     pathway = np.fromiter((index for index, _ in edges), dtype=np.int32, count=len(edges))
     order = np.argsort(member, kind="stable")
@@ -136,6 +128,22 @@ def wire(
         gene_member=pathway[order],
         gene_order=order.astype(np.int32),
     )
+
+
+def _edges(
+    gene_of: Sequence[str], pathway_of: Sequence[str], place_of: Mapping[str, int], outputs: Sequence[str]
+) -> list[tuple[int, str]]:
+    """(pathway index, gene) of every weight, sorted; the same edge twice is an error."""
+    output_of = {name: index for index, name in enumerate(outputs)}
+    edges = sorted(
+        (output_of[pathway], gene)
+        for gene, pathway in zip(gene_of, pathway_of, strict=True)
+        if gene in place_of and pathway in output_of
+    )
+    if len(set(edges)) < len(edges):
+        twin = next(edge for edge, after in pairwise(edges) if edge == after)
+        raise ModelError(f"the pathway mask names gene {twin[1]} twice in pathway {outputs[twin[0]]}")
+    return edges
 
 
 def _starts(group: Integers, n_groups: int) -> Integers:

@@ -68,6 +68,15 @@ SCRUBLET = Citation(
     "Cell Systems",
     "10.1016/j.cels.2018.11.005",
 )
+HIGHLY_VARIABLE = Citation(
+    "Satija2015",
+    "article",
+    "Satija, Rahul and Farrell, Jeffrey A. and Gennert, David and Schier, Alexander F. and Regev, Aviv",
+    "Spatial reconstruction of single-cell gene expression data",
+    2015,
+    "Nature Biotechnology",
+    "10.1038/nbt.3192",
+)
 HGNC = Citation(
     "Seal2023",
     "article",

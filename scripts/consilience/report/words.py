@@ -37,6 +37,12 @@ def metric(name: str) -> str:
     return METRIC_WORDS.get(name, name.replace("_", " "))
 
 
+def title(name: str) -> str:
+    """A metric as a heading: only its first letter raised, so that "robust PCA distance" keeps its PCA."""
+    words = metric(name)
+    return words[:1].upper() + words[1:]
+
+
 def unit_noun(kind: str) -> str:
     """What one observation is: a sample or a cell."""
     return "sample" if kind == "bulk" else "cell"

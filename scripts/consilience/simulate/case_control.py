@@ -38,7 +38,7 @@ EMPTY_DEPTH = 0.03
 
 @dataclass(frozen=True)
 class SampleContext:
-    """One sample: `profile` (types, genes) with rows summing to one, `shares` (types,), `scores` (programs,)."""
+    """One sample: `profile` (types, genes), rows sum to one; `shares` (types,), `scores` (programs,)."""
 
     planned: PlannedSample
     age: int

@@ -10,7 +10,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]
 _STEP = 2.0**-24
-_LARGE_MEAN = 6.0
+_LARGE_MEAN = 1.0  # from here on every entry is possible, so its uniform number may be left unused
 
 
 @dataclass(frozen=True, slots=True)

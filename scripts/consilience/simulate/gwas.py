@@ -135,7 +135,7 @@ def p_of(z: float) -> float:
 
 
 def gwas_rows(variants: Variants, *, z: npt.NDArray[np.float64], n_people: int) -> list[tuple[int, int, str]]:
-    """(chromosome, position, line) of each variant in the GWAS; effects per allele, trait of unit variance."""
+    """(chromosome, position, line) of each variant of the GWAS; effects per allele, unit variance."""
     rows = []
     for k, rsid in enumerate(variants.rsid):
         if not variants.in_gwas[k]:

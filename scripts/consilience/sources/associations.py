@@ -236,8 +236,8 @@ def _compare_p(p: npt.NDArray[np.float64], exact: npt.NDArray[np.float64], findi
     off = np.abs(-np.log10(p[given]) - exact[given]) > 0.1 * np.maximum(exact[given], 1.0)
     if off.mean() > _P_DISAGREES:
         findings.alarm(
-            f"the p-values of {int(off.sum()):,} of {int(given.sum()):,} GWAS rows do not follow from beta and "
-            "standard error (genomic control, or a standard error of another scale?); beta and standard error are used"
+            f"the p-values of {int(off.sum()):,} of {int(given.sum()):,} GWAS rows do not follow from beta "
+            "and standard error (genomic control, or another scale?); beta and standard error are used"
         )
     if below := int((np.isfinite(p) & (p <= 1e-300)).sum()):
         findings.note(

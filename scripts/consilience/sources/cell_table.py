@@ -22,7 +22,7 @@ MAX_LISTED = 5
 
 @dataclass(frozen=True, slots=True)
 class CellTable:
-    """Phenotype rows: `columns` by name; `barcodes` (rows,) None for a table of samples; `samples` of the rows."""
+    """Phenotype rows: `columns` by name; `barcodes` (rows,), None for a table of samples; `samples`."""
 
     where: str
     columns: Mapping[str, Labels]
@@ -187,7 +187,7 @@ def _rows_by_barcode(
 
 def _rows_by_sample(table: CellTable, samples: Labels) -> npt.NDArray[np.int64]:
     assert table.samples is not None  # noqa: S101 - refused where neither column exists
-    row_of = {}
+    row_of: dict[str, int] = {}
     for row, code in enumerate(table.samples.codes):
         name = table.samples.levels[code]
         if row_of.setdefault(name, row) != row:

@@ -1,4 +1,4 @@
-"""The common object of all single-cell readers: counts that come in blocks of cells, and what is known of each cell.
+"""The common object of all single-cell readers: counts in blocks of cells, and what is known of each cell.
 
 The counts of a cohort may be larger than memory, so no reader hands out a whole matrix. Everything that is
 kept for each cell is compact: barcodes as fixed-width bytes, text columns as codes into their levels.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_COUNT = 2**31 - 1
 BLOCK_CELLS = 4096
 CACHED_ENTRIES = 8_000_000
-"""Counts with fewer non-zero entries (64 MB) are kept in memory between passes; larger ones are read again."""
+"""Counts with fewer entries (64 MB) are kept in memory between passes; larger ones are read again."""
 
 
 @dataclass(frozen=True, slots=True)

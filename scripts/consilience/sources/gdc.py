@@ -27,7 +27,7 @@ ALIQUOT_PATHS = (
 
 @dataclass(frozen=True, slots=True)
 class StarCounts:
-    """One STAR-counts table: `genes` ids with versions, `counts` (genes,) unstranded, `unassigned` reads by kind."""
+    """`genes` ids with versions, `counts` (genes,) unstranded, `unassigned` reads by kind, of one file."""
 
     genes: tuple[str, ...]
     counts: np.ndarray[Any, np.dtype[np.int64]]
@@ -55,9 +55,7 @@ def read_gdc(folder: RawFolder) -> BulkMatrix:
     counts = np.stack([table.counts for table in tables])
     par_y = sum(gene.endswith(PAR_Y) for gene in genes)
     if par_y:
-        notes.append(
-            f"{par_y} genes listed twice for the pseudoautosomal regions (…{PAR_Y}) were added to their X copy"
-        )
+        notes.append(f"{par_y} genes of the pseudoautosomal regions (…{PAR_Y}) were added to their X copy")
     return BulkMatrix(
         counts=counts,
         samples=columns["sample"],
@@ -69,7 +67,7 @@ def read_gdc(folder: RawFolder) -> BulkMatrix:
 
 
 def read_shares(tables: Sequence[StarCounts]) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-    """Share of all reads that fell in genes, that mapped nowhere, and that mapped to many places; each (samples,)."""
+    """Shares of all reads: those in genes, unmapped ones, and those of many places; each (samples,)."""
     in_genes = np.array([table.counts.sum() for table in tables], dtype=float)
     total = in_genes + np.array([sum(table.unassigned.values()) for table in tables])
     kinds = {"unmapped_share": "N_unmapped", "multimapping_share": "N_multimapping"}
@@ -220,7 +218,7 @@ def flatten(hit: Mapping[str, Any]) -> dict[str, str]:
 
 
 def phenotype(rows: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
-    """Columns from flattened hits: sample, case_id, plate, centre first, then every other field by its last name.
+    """Columns from flattened hits: sample, case_id, plate, centre, then every other field by its last name.
 
     `sample` is the sample's barcode, or the aliquot's where one sample has several files; `case_id` is the
     patient's barcode; plate and centre are parts 6 and 7 of a TCGA aliquot barcode

@@ -177,7 +177,7 @@ def join_samples(
     values = dict(_join_fields(columns)).get(best, ())
     lost = [name for name in names if list(values).count(name) != 1]
     raise DataError(
-        f"{len(lost)} of {len(names)} columns of the counts table belong to no sample of the series: {listed(lost)}"
+        f"{len(lost)} of {len(names)} columns of the counts table belong to no sample: {listed(lost)}"
         f" (closest field: {best})",
         where=where,
         value=lost[0] if lost else None,

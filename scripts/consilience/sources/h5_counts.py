@@ -117,7 +117,7 @@ class DenseRows:
 
 
 def open_counts(file: Any, *, path: Path, key: str, shape: tuple[int, int], naming: Naming) -> CountSource:
-    """The count matrix at `key`, whatever its storage; refuses a shape other than (cells, genes) of the tables."""
+    """The count matrix at `key`, whatever its storage; its shape must be that of the tables."""
     member = file[key]
     found = tuple(int(n) for n in matrix_shape(member))
     if found != shape:
@@ -170,11 +170,11 @@ def _turned(member: Any, rows: SparseRows) -> CountSource:
     where, n = rows.naming.where, rows.n_entries
     if n > TURNED_ENTRIES:
         raise DataError(
-            f"{rows.key} is stored gene by gene (CSC): {n:,} entries would need about {n * 24 / 1e9:.0f} GB to be "
-            "turned round",
+            f"{rows.key} is stored gene by gene (CSC): its {n:,} entries would need about "
+            f"{n * 24 / 1e9:.0f} GB to be turned round",
             where=where,
             allowed="CSR (cell by cell)",
-            mend="write the file once more after adata.X = adata.X.tocsr() on a machine with that much memory",
+            mend="write it again after adata.X = adata.X.tocsr() on a machine with that much memory",
         )
     indices, pointers = member["indices"][()], member["indptr"][()].astype(np.int64)
     if (n and (int(indices.min()) < 0 or int(indices.max()) >= rows.n_cells)) or (
@@ -201,7 +201,7 @@ def _turned(member: Any, rows: SparseRows) -> CountSource:
 
 
 def probe(source: CountSource) -> DataError | None:
-    """Whether a matrix looks like counts, from its first, middle and last cells; the reason where it does not."""
+    """Whether a matrix looks like counts, from a few of its cells; the reason where it does not."""
     wanted = np.zeros(source.n_cells, dtype=bool)
     for first in {0, source.n_cells // 2, max(0, source.n_cells - 1)}:
         wanted[first : first + 1] = True

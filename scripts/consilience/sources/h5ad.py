@@ -1,10 +1,11 @@
-"""h5ad files: where the raw counts lie, what the genes and cells are called, and the phenotype of each cell."""
+"""h5ad files: where the raw counts lie, what genes and cells are called, and the phenotype of each cell."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from consilience.sources.h5_frames import (
 )
 from consilience.sources.raw_folder import RawFolder
 from consilience.sources.text import FETCH_AGAIN, refuse_page, shown
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 COUNT_PLACES = ("layers/counts", "layers/raw_counts", "layers/raw", "raw/X", "raw.X", "X")
 SAMPLE_COLUMNS = ("sample", "sample_id", "orig.ident", "library_id")
@@ -82,18 +86,16 @@ def _gene_frame(place: str) -> str:
     return {"raw/X": "raw/var", "raw.X": "raw.var"}.get(place, "var")
 
 
-def _counts(file: Any, *, path: Path, barcodes: np.ndarray, where: str) -> tuple[str, CountSource, list[str]]:
+def _counts(
+    file: Any, *, path: Path, barcodes: npt.NDArray[np.bytes_], where: str
+) -> tuple[str, CountSource, list[str]]:
     """First place whose values look like counts (every block is checked again when it is read)."""
-    reasons = []
+    reasons: list[str] = []
     for place in COUNT_PLACES:
         if place not in file:
             continue
         genes = read_index(file[_gene_frame(place)])
-        naming = Naming(
-            f"{where}:{place}",
-            lambda cell: barcodes[cell].decode(),
-            lambda gene, ids=genes: ids[gene].decode(),
-        )
+        naming = Naming(f"{where}:{place}", _name_of(barcodes), _name_of(genes))
         shape = (barcodes.size, n_rows(file[_gene_frame(place)]))
         try:
             source = open_counts(file, path=path, key=place, shape=shape, naming=naming)
@@ -110,6 +112,10 @@ def _counts(file: Any, *, path: Path, barcodes: np.ndarray, where: str) -> tuple
         allowed="whole numbers in one of " + ", ".join(COUNT_PLACES),
         mend="write the raw counts into layers['counts'] and run again",
     )  # fmt: skip
+
+
+def _name_of(names: npt.NDArray[np.bytes_]) -> Callable[[int], str]:
+    return lambda number: str(names[number].decode())
 
 
 def _gene_ids(file: Any, frame_name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -57,7 +57,7 @@ def whole_counts(
             where=where,
             value=_plain(numbers[gene, sample]),
             allowed="raw counts (0, 1, 2, …), none missing",
-            mend="use the table of raw counts; expected counts of RSEM or salmon must be rounded by their own tool",
+            mend="use the table of raw counts; expected counts (RSEM, salmon) must be rounded beforehand",
         )
     return numbers.astype(np.int64)
 

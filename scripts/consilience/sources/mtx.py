@@ -156,7 +156,8 @@ def _header(lines: _Lines) -> MtxHeader:
             allowed="genes cells entries",
             mend=FETCH_AGAIN,
         )
-    return MtxHeader(*(int(field) for field in fields), line=lines.number)
+    n_genes, n_cells, n_entries = (int(field) for field in fields)
+    return MtxHeader(n_genes, n_cells, n_entries, line=lines.number)
 
 
 def _entries(path: Path, *, must_be_sorted: bool) -> Iterator[npt.NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""From a cohort's own phenotype columns to the study's standard ones: sample, donor, condition, arm, batch, …"""
+"""From a cohort's own phenotype columns to the study's standard ones (sample, donor, condition, arm …)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEX_COLUMNS = ("sex", "gender")
 
 @dataclass(frozen=True, slots=True)
 class Phenotypes:
-    """Standard columns by name (only those that the cohort has), the source's others, and notes on the design.
+    """Standard columns by name (only those that the cohort has), the source's others, notes on the design.
 
     All columns are (samples,) text; `arm` is "case", "control" or "".
     """
@@ -135,7 +135,7 @@ def _peek_h5ad(folder: RawFolder) -> dict[str, tuple[str, ...]] | None:
 
 
 def _distinct(columns: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """One row for each combination that occurs, over the columns whose levels are few (ids and numbers are not)."""
+    """One row for each combination that occurs, over the columns with few levels (no ids, no numbers)."""
     n_rows = len(next(iter(columns.values()), ()))
     few = {name: values for name, values in columns.items() if len(set(values)) <= max(50, n_rows // 10)}
     rows = dict.fromkeys(zip(*few.values(), strict=True))

@@ -176,7 +176,7 @@ def samples_table_of(counts: Path) -> Path | None:
 
 
 def read_record(path: Path) -> Any:
-    """Read served JSON (a file of a service's answers); a page, an empty or a broken file is a `DataError`."""
+    """Read served JSON (a service's answer); a page, an empty or a broken file is a `DataError`."""
     content = read_bytes(path)
     try:
         return json.loads(content.decode("utf-8-sig"))

@@ -1,4 +1,4 @@
-"""Counts gathered block by block: in memory while they are few, in one plain binary file when they are many."""
+"""Counts gathered block by block: in memory while they are few, in one binary file when they are many."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CHUNK = 1 << 18
 
 
 class Spool:
-    """Append CSR blocks (cells, genes); `path` None keeps them in memory. `rewind` takes the last ones back."""
+    """Append CSR blocks (cells, genes); `path` None keeps them in memory; `rewind` takes the last back."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path

@@ -153,5 +153,5 @@ def compare_sources(
     moved = int((both != places.reindex(both.index)).sum())
     if moved > 0.01 * max(len(both), 1):
         findings.alarm(
-            f"{moved:,} of {len(both):,} shared variants stand elsewhere in the eQTL table: another genome build?"
+            f"{moved:,} of {len(both):,} shared variants stand elsewhere in the eQTL table: another build?"
         )

@@ -22,9 +22,35 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 GENE_COLUMNS = frozenset(
-    "gene geneid gene_id gene_name gene_symbol symbol hugo_symbol entrez entrez_gene_id entrezid entrez_id "
-    "ensembl ensembl_id ensembl_gene_id id id_ref name description gene_type gene_biotype chr start end strand "
-    "length external_gene_name hgnc_symbol".split()
+    [
+        "gene",
+        "geneid",
+        "gene_id",
+        "gene_name",
+        "gene_symbol",
+        "symbol",
+        "hugo_symbol",
+        "entrez",
+        "entrez_gene_id",
+        "entrezid",
+        "entrez_id",
+        "ensembl",
+        "ensembl_id",
+        "ensembl_gene_id",
+        "id",
+        "id_ref",
+        "name",
+        "description",
+        "gene_type",
+        "gene_biotype",
+        "chr",
+        "start",
+        "end",
+        "strand",
+        "length",
+        "external_gene_name",
+        "hgnc_symbol",
+    ]
 )
 MISSING = frozenset({"", "NA", "N/A", "null"})
 MAX_LISTED = 8
@@ -32,7 +58,7 @@ MAX_LISTED = 8
 
 @dataclass(frozen=True, slots=True)
 class CountTable:
-    """A count table as written: `values` (genes, samples), `ids` columns of gene ids by name, sample names."""
+    """A count table as written: `values` (genes, samples), columns of gene `ids` by name, sample names."""
 
     values: npt.NDArray[Any]
     ids: dict[str, tuple[str, ...]]
@@ -193,7 +219,7 @@ def _read_text_counts(path: Path, *, samples: Collection[str]) -> CountTable:
 def parse_counts(
     lines: Sequence[tuple[int, str]], *, samples: Collection[str], where: str, separator: str
 ) -> CountTable:
-    """A count table from its numbered lines, header first; every row must have as many cells as the header."""
+    """A count table from numbered lines, header first; every row must have as many cells as the header."""
     if len(lines) < 2:
         raise DataError("the count table has a header but no genes", where=where, mend=FETCH_AGAIN)
     header = [cell.strip() for cell in split_line(lines[0][1], separator=separator)]

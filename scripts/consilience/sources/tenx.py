@@ -40,7 +40,7 @@ GENE_TYPE = "gene expression"
 
 @dataclass(frozen=True, slots=True)
 class TenxSample:
-    """One sample: its three files, its header, ids and names of its genes, where they lie among all features."""
+    """One sample: its header, ids and names of its genes, and where these lie among all its features."""
 
     name: str
     matrix: Path

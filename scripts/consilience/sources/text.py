@@ -79,7 +79,7 @@ def read_lines(path: Path, *, whole_last_line: bool = False) -> list[str]:
     for bad in ("\0", "\r"):
         if (position := text.find(bad)) >= 0:
             raise DataError(
-                f"a control character ({ascii(bad)}) inside the text",
+                f"a control character ({bad!a}) inside the text",
                 where=f"{where}:{text.count(chr(10), 0, position) + 1}",
                 mend=FETCH_AGAIN,
             )

@@ -1,4 +1,4 @@
-"""Can a cohort answer the question asked of it? Checked on its phenotype columns alone, before any number is read."""
+"""Can a cohort answer the question asked of it? Checked on phenotypes alone, before any number is read."""
 
 from __future__ import annotations
 

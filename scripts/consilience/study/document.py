@@ -11,8 +11,13 @@ from typing import Any
 
 from consilience.foundation.files import write_text
 from consilience.foundation.places import ROOT
-from consilience.study.sections import Config, Section
+from consilience.study.sections import Config, Section, SimulationSection
 from consilience.study.sheet import sheet_columns_table
+
+DEMO = Config(
+    simulation=SimulationSection(cohorts={"rare_geo": {"n_case": 8, "n_control": 12, "n_outliers": 1}})
+)
+"""The study of config/config.yaml: the defaults, and a rare disease that has few patients."""
 
 HEADER = """\
 # yaml-language-server: $schema=schema.json
@@ -26,7 +31,7 @@ HEADER = """\
 def generated_files() -> dict[str, str]:
     """Path relative to the checkout -> content, for the three generated files."""
     return {
-        "config/config.yaml": HEADER + "\n".join(_yaml_lines(Config(), 0)) + "\n",
+        "config/config.yaml": HEADER + "\n".join(_yaml_lines(DEMO, 0)) + "\n",
         "config/schema.json": json.dumps(Config.model_json_schema(), indent=1) + "\n",
         "config/README.md": _readme(),
     }

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from consilience.report.elements import Cell, CellKind, Column, Table
 from consilience.report.figures import SERIES, Axis, Colour, Figure, histogram, points, segments
-from consilience.report.shapes import Embedding, ExpressionQuality
-from consilience.report.words import count, metric, unit_noun
+from consilience.report.shapes import Embedding, ExpressionQuality, Point
+from consilience.report.words import count, metric, title, unit_noun
 from consilience.study.cohorts import Cohort
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def figures(quality: ExpressionQuality, cohort: Cohort) -> tuple[Figure, ...]:
     drawn = [
         histogram(
             key=f"{cohort.name}-{name}",
-            title=metric(name).capitalize(),
+            title=title(name),
             label=metric(name),
             noun=noun,
             edges=part.edges,
@@ -45,27 +45,31 @@ def figures(quality: ExpressionQuality, cohort: Cohort) -> tuple[Figure, ...]:
 
 def _embedding(embedding: Embedding, cohort: Cohort) -> Figure:
     kept = [point for point in embedding.points if point.kept]
-    removed = [point for point in embedding.points if not point.kept]
     groups = _groups([point.group for point in kept])
-    marks = [
-        points(
-            x=[p.x for p in kept if groups.get(p.group, p.group) == name],
-            y=[p.y for p in kept if groups.get(p.group, p.group) == name],
-            labels=[p.sample for p in kept if groups.get(p.group, p.group) == name],
-            name=name or "kept",
-            colour=colour,
+    marks = []
+    for name, colour in _colours(sorted(set(groups.values())), cohort).items():
+        part = [point for point in kept if groups[point.group] == name]
+        marks.append(
+            points(
+                x=[point.x for point in part],
+                y=[point.y for point in part],
+                labels=[point.sample for point in part],
+                name=name or "kept",
+                colour=colour,
+            )
         )
-        for name, colour in _colours(sorted(set(groups.values())), cohort).items()
-    ]
+    removed = [point for point in embedding.points if not point.kept]
+    limits = [_limits([getattr(point, axis) for point in kept or removed]) for axis in ("x", "y")]
+    outside = [point for point in removed if _moved(point, limits) != (point.x, point.y)]
     if removed:
         marks.append(
             points(
-                x=[p.x for p in removed],
-                y=[p.y for p in removed],
+                x=[_moved(point, limits)[0] for point in removed],
+                y=[_moved(point, limits)[1] for point in removed],
                 name="removed",
                 colour="removed",
                 shape="cross",
-                labels=[f"{p.sample} (removed)" for p in removed],
+                labels=[_removed_label(point, far=point in outside) for point in removed],
             )
         )
     shares = [f" ({100 * share:.0f} %)" for share in embedding.explained[:2]] + ["", ""]
@@ -75,10 +79,30 @@ def _embedding(embedding: Embedding, cohort: Cohort) -> Figure:
         title=f"{what} by principal components",
         marks=tuple(marks),
         alt=f"{count(len(kept), 'kept sample')}, {len(removed)} removed, by two principal components.",
+        caption="Removed samples far outside are drawn at the edge; point at them for their place."
+        if outside
+        else "",
         x=Axis(label=f"component 1{shares[0]}"),
         y=Axis(label=f"component 2{shares[1]}"),
         height=270,
     )
+
+
+def _limits(values: list[float]) -> tuple[float, float]:
+    """The range of the kept samples with half as much room on either side."""
+    low, high = min(values), max(values)
+    room = 0.5 * (high - low) or 1.0
+    return low - room, high + room
+
+
+def _moved(point: Point, limits: list[tuple[float, float]]) -> tuple[float, float]:
+    """The point, or the nearest place within the limits (one far outlier must not squeeze all others)."""
+    (left, right), (bottom, top) = limits
+    return min(max(point.x, left), right), min(max(point.y, bottom), top)
+
+
+def _removed_label(point: Point, *, far: bool) -> str:
+    return f"{point.sample} (removed{f'; lies at {point.x:.3g}, {point.y:.3g}' if far else ''})"
 
 
 def _groups(names: list[str]) -> dict[str, str]:
@@ -174,7 +198,7 @@ def removed_table(removed: pd.DataFrame, cohort: Cohort) -> Table:
     if cohort.kind == "bulk" and "sample" in removed:
         removed = removed.drop(columns="id", errors="ignore")  # the id of a bulk sample is its name
     columns = tuple(
-        Column(str(name), "ID" if name == "id" else metric(str(name)).capitalize(), _kind(removed[name]))
+        Column(str(name), "ID" if name == "id" else title(str(name)), _kind(removed[name]))
         for name in removed
     )
     rows = tuple(
@@ -212,10 +236,7 @@ def sample_table(quality: ExpressionQuality, cohort: Cohort) -> Table:
             Column("n_cells_in", "Cells in", "integer"),
             Column("n_cells_kept", "Cells kept", "integer"),
         ]
-    columns += [
-        Column(name, metric(name).capitalize(), "share" if name.endswith(SHARES) else "number")
-        for name in names
-    ]
+    columns += [Column(name, title(name), "share" if name.endswith(SHARES) else "number") for name in names]
     rows = tuple(
         (
             row.sample,

@@ -33,9 +33,9 @@ def build(results: StudyResults) -> Section:
                 visible=30,
                 columns=(
                     Column("key", "Key", "id"),
-                    Column("authors", "Authors"),
+                    Column("authors", "Authors", "words"),
                     Column("year", "Year", "id"),
-                    Column("title", "Title"),
+                    Column("title", "Title", "words"),
                     Column("venue", "In"),
                     Column("link", "Link", "link"),
                 ),

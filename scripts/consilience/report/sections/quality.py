@@ -196,20 +196,20 @@ def _bulk_methods(results: StudyResults) -> list[MethodNote]:
         MethodNote(
             "bulk_quality",
             "bulk quality control",
-            "Bulk samples were removed when their log library size was more than "
-            f"{bulk.library_size_mads:g} MADs "
-            f"from the median, their number of detected genes more than {bulk.detected_genes_mads:g} MADs "
-            "below it, "
-            f"or their robust distance in principal component space more than {bulk.outlier_mads:g} MADs "
-            "above it; "
-            f"genes with fewer than {bulk.min_count} counts in {100 * bulk.min_samples:g} % of the "
-            "samples were left out.",
+            "Within each arm, bulk samples were removed when their log library size was more than "
+            f"{bulk.library_size_mads:g} MADs from the median or their number of detected genes more than "
+            f"{bulk.detected_genes_mads:g} MADs below it, then when their robust distance in the leading "
+            "principal "
+            f"components (arm and batch medians taken away) was more than {bulk.outlier_mads:g} MADs "
+            "above the "
+            f"median; genes with fewer than {bulk.min_count} counts in {100 * bulk.min_samples:g} % of "
+            "the samples were left out.",
         ),
         MethodNote(
             "size_factors",
             "median-of-ratios size factors",
-            "Bulk counts were divided by median-of-ratios size factors [Anders2010], as in DESeq2 "
-            "[Love2014], and log-transformed.",
+            "Bulk values are log1p of counts per million of the effective library size, from "
+            "median-of-ratios size factors [Anders2010] as in DESeq2 [Love2014].",
             (literature.SIZE_FACTORS, literature.DESEQ2),
         ),
     ]
@@ -226,10 +226,11 @@ def _cell_methods(results: StudyResults, kinds: set[str]) -> list[MethodNote]:
             f"In {words} cohorts, cells were removed within each sample when log counts or log detected "
             "genes were "
             f"more than {cells.counts_mads:g} and {cells.genes_mads:g} MADs from the median, or the "
-            f"mitochondrial share more than {cells.mitochondrial_mads:g} MADs above it (or above "
+            f"mitochondrial share more than {cells.mitochondrial_mads:g} MADs above it (in any case above "
             f"{100 * cells.max_mitochondrial_share:g} %), following the adaptive thresholds of scater "
-            f"[McCarthy2017]. A doublet score in the manner of Scrublet [Wolock2019] removed cells more than "
-            f"{cells.doublet_mads:g} MADs above the median.",
+            "[McCarthy2017]. Cells among imitated doublets (the idea of Scrublet [Wolock2019], own "
+            "implementation) "
+            f"were removed when their score was more than {cells.doublet_mads:g} MADs above the median.",
             (literature.MAD_FILTERS, literature.SCRUBLET),
         ),
         MethodNote(
@@ -237,10 +238,9 @@ def _cell_methods(results: StudyResults, kinds: set[str]) -> list[MethodNote]:
             "library-size normalisation",
             f"Counts per cell were scaled to {normal.target_sum:,.0f} and log1p-transformed with the "
             "semantics of "
-            f"scanpy {{scanpy}} [Wolf2018]; {normal.highly_variable_genes:,} highly variable genes were "
-            "marked.",
-            (literature.SCANPY,),
-            ("scanpy",),
+            f"scanpy [Wolf2018]; up to {normal.highly_variable_genes:,} highly variable genes were marked "
+            "by their dispersion within bins of the mean [Satija2015].",
+            (literature.SCANPY, literature.HIGHLY_VARIABLE),
         ),
     ]
 
