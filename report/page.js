@@ -32,7 +32,8 @@ const Consilience = {};
   Consilience.number = (value) => {
     if (value === null || value === undefined || !Number.isFinite(value)) return "–";
     const size = Math.abs(value);
-    if (Number.isInteger(value) && size < 1e15) return grouped(String(value));
+    if (size >= 1e15) return value.toExponential(2);
+    if (Number.isInteger(value)) return grouped(String(value));
     if (size >= 1000) return grouped(value.toFixed(0));
     if (size < 1e-3) return value.toExponential(2).replace(/e([+-])(\d)$/, "e$10$2");
     return String(Number(value.toFixed(Math.max(0, 3 - Math.floor(Math.log10(size))))));

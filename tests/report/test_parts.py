@@ -24,13 +24,13 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 def test_shown_numbers_are_close_and_short(value: float) -> None:
     text = number_text(value)
     assert math.isclose(float(text.replace(",", "")), value, rel_tol=6e-3, abs_tol=1e-300)
-    assert len(text.replace(",", "")) <= 45 if abs(value) >= 1e15 else len(text) <= 21
+    assert len(text) <= 20
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0, "0"), (1234567, "1,234,567"), (0.5, "0.5"), (-0.25, "-0.25"), (12.3456, "12.35"), (1234.56, "1,235"),
-     (0.000123456, "1.23e-04"), (100.0, "100"), (1e20, "100,000,000,000,000,000,000")],
+     (0.000123456, "1.23e-04"), (100.0, "100"), (1e20, "1.00e+20")],
 )  # fmt: skip
 def test_numbers_as_people_write_them(value: float, text: str) -> None:
     assert number_text(value) == text

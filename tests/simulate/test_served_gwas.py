@@ -47,7 +47,7 @@ def test_panel_ld_scatters_as_a_sample_correlation() -> None:
 
 def test_marginal_effects_and_noise_follow_the_equations() -> None:
     """E[z] = sqrt(N) R B and sqrt(N) R (B alpha + d); the noise has covariance R."""
-    alpha, z_gwas, z_eqtl, ld = np.array([0.1, -0.05]), [], [], None
+    alpha, z_gwas, z_eqtl = np.array([0.1, -0.05]), [], []
     for seed in range(400):
         locus = simulate_locus(
             n_snps=6,

@@ -33,9 +33,11 @@ def cell_text(value: Cell, column: Column) -> str:
 
 def number_text(value: float) -> str:
     """Four significant digits; thousands separated; scientific only where nothing else is readable."""
-    if float(value).is_integer() and abs(value) < 1e15:
-        return f"{int(value):,}"
     size = abs(value)
+    if size >= 1e15:
+        return f"{value:.2e}"
+    if float(value).is_integer():
+        return f"{int(value):,}"
     if size >= 1000:
         return _fixed(value, 0)
     if size < 1e-3:
