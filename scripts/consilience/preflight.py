@@ -116,7 +116,10 @@ def design_problems_of(cohort: Cohort, config: Config, folder: Path) -> list[Pro
     """Check levels, samples per arm and aliasing on the phenotypes that can be known before any job."""
     from consilience.study.design import design_problems
 
-    columns = _phenotypes(cohort, config, folder)
+    try:
+        columns = _phenotypes(cohort, config, folder)
+    except ConsilienceError as error:
+        return list(error.problems)
     if columns is None:
         return []
     return design_problems(

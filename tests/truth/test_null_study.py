@@ -51,10 +51,6 @@ def test_p_values_of_a_null_bulk_cohort_are_uniform(tmp_path: Path) -> None:
         p = p_values(read_truth(tmp_path / str(seed)), settings)
         rates.append((p < 0.05).mean())
         medians.append(np.median(p))
-        if seed == 0:
-            # every fourth gene outside all programs is independent of the others
-            truth = read_truth(tmp_path / "0")
-            assert not truth.disease.effect.any()
     assert np.mean(rates) == pytest.approx(0.05, abs=0.012)
     assert np.mean(medians) == pytest.approx(0.5, abs=0.04)
 

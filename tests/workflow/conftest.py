@@ -14,11 +14,26 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ["Snakefile", "rules", "scripts", "envs", "resources", "report", "config", "profiles", "local", "slurm"]
+PARTS = [
+    "Snakefile",
+    "rules",
+    "scripts",
+    "envs",
+    "resources",
+    "report",
+    "config",
+    "profiles",
+    "local",
+    "slurm",
+]
 
-SHEET_HEADER = "cohort kind source location condition case control donor cell_type batch perturbation role label"
+SHEET_HEADER = (
+    "cohort kind source location condition case control donor cell_type batch perturbation role label"
+)
 TISSUE = "tissue bulk simulated geo disease_state diseased healthy subject_id - batch - both Tissue"
-TUMOUR = "tumour bulk simulated gdc sample_type Primary_Tumor Solid_Tissue_Normal case_id - plate - both Tumour"
+TUMOUR = (
+    "tumour bulk simulated gdc sample_type Primary_Tumor Solid_Tissue_Normal case_id - plate - both Tumour"
+)
 BLOOD = "blood single_cell simulated 10x condition diseased healthy donor cell_type batch - both Blood"
 LINES = "lines perturbation simulated h5ad - - non-targeting - cell_line gem_group gene study Lines"
 GWAS = "gwas summary_statistics simulated gwas_ssf - - - - - - - study GWAS"
@@ -47,7 +62,8 @@ def sheet_text(*rows: str) -> str:
         lines.append(
             "\t".join(
                 cell.replace("_", " ")
-                if index in spaced and cell in {"disease_state", "subject_id", "Primary_Tumor", "Solid_Tissue_Normal"}
+                if index in spaced
+                and cell in {"disease_state", "subject_id", "Primary_Tumor", "Solid_Tissue_Normal"}
                 else cell
                 for index, cell in enumerate(cells)
             )

@@ -77,6 +77,17 @@ def test_a_changed_setting_reruns_only_what_uses_it(finished_copy, changes, jobs
 def test_results_stay_in_their_folders(finished):
     made = {path.name for path in finished.folder.iterdir()}
     expected = {"results", "logs", "benchmarks", ".snakemake", "study.yaml", "cohorts.tsv"}
-    sources = {"Snakefile", "rules", "scripts", "envs", "resources", "report", "config", "profiles", "local", "slurm"}
+    sources = {
+        "Snakefile",
+        "rules",
+        "scripts",
+        "envs",
+        "resources",
+        "report",
+        "config",
+        "profiles",
+        "local",
+        "slurm",
+    }
     assert made == expected | sources
     assert [path.name for path in (finished.folder / "results").iterdir()] == ["small"]

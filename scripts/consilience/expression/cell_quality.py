@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TINY_SAMPLE = 30
 """A sample with fewer cells is judged by the limits of all cells together."""
-MIN_DOUBLET_SCORE = 0.15
+MIN_DOUBLET_SCORE = 0.1
 """No cell is removed below this probability: in a sample without doublets, five MADs are not far."""
 HARD_CAP_SHARE = 0.1
 

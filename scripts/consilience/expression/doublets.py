@@ -1,6 +1,6 @@
 """How likely each barcode holds two cells of different kinds; the idea of Scrublet, in flat memory.
 
-Doublets of a sample are imitated by adding up random pairs of its cells. A cell that lies among imitations
+Doublets of a sample are imitated by adding up random pairs of its cells (and thinning them). A cell that lies among imitations
 is likely a doublet. The reference (observed and imitated cells) is a bounded subsample of each sample, chosen
 by the sorted names of cells, so that memory does not grow and the order of cells does not matter. Two cells
 of the same kind in one barcode cannot be told in this way.
@@ -63,12 +63,27 @@ def build_reference(
     n = counts.shape[0]
     observed = log_normalised(counts, target_sum=target_sum)
     weights, offset = _components(counts, observed)
-    pairs = rng.integers(0, n, size=(2, n * IMITATIONS_PER_CELL))
-    pairs[1] = np.where(pairs[0] == pairs[1], (pairs[1] + 1) % n, pairs[1])
-    imitated = log_normalised(counts[pairs[0]] + counts[pairs[1]], target_sum=target_sum)
+    imitated = log_normalised(imitate(counts, rng=rng), target_sum=target_sum)
     points = np.concatenate([observed @ weights - offset, imitated @ weights - offset])
     k = max(3, round(0.5 * np.sqrt(n) * (1 + IMITATIONS_PER_CELL)))
     return DoubletReference(weights, offset, points.astype(np.float32), n, min(k, n - 1))
+
+
+def imitate(counts: sparse.csr_matrix, *, rng: np.random.Generator) -> sparse.csr_matrix:
+    """Counts of imitated doublets (cells x IMITATIONS_PER_CELL, genes): sums of random pairs, thinned.
+
+    Each keeps a share of its counts drawn evenly from 1/2 to 1 (two cells share the reagents of one droplet).
+    Without this, imitations stand out by their depth alone, and where all cells are of one kind the deepest
+    ones would be taken for doublets.
+    """
+    n = counts.shape[0]
+    pairs = rng.integers(0, n, size=(2, n * IMITATIONS_PER_CELL))
+    pairs[1] = np.where(pairs[0] == pairs[1], (pairs[1] + 1) % n, pairs[1])
+    summed = (counts[pairs[0]] + counts[pairs[1]]).tocsr()
+    shares = rng.uniform(0.5, 1.0, size=summed.shape[0])
+    summed.data = rng.binomial(summed.data, np.repeat(shares, np.diff(summed.indptr))).astype(np.int32)
+    summed.eliminate_zeros()
+    return summed
 
 
 def doublet_scores(

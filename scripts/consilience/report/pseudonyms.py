@@ -6,17 +6,21 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+_TOKENS = re.compile(r"[^\W_]+|[\W_]")
+"""Words, and every other character on its own: a name begins and ends at the border of a token."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pseudonyms:
     """Replaces names; `off()` leaves them as they are.
 
-    `samples` and `donors` map a real name to its pseudonym. A name that is both is a sample.
+    `samples` and `donors` map a real name to its pseudonym; a name that is both is a sample in free text.
+    `lengths` are the numbers of tokens that names have, longest first.
     """
 
     samples: dict[str, str] = field(default_factory=dict)
     donors: dict[str, str] = field(default_factory=dict)
-    pattern: re.Pattern[str] | None = None
+    lengths: tuple[int, ...] = ()
 
     @classmethod
     def off(cls) -> Pseudonyms:
@@ -28,31 +32,43 @@ class Pseudonyms:
         """Number the names by sorted order, so that neither sheet order nor a rerun changes them."""
         sample_names = sorted({name for name in samples if name})
         donor_names = sorted({name for name in donors if name})
-        known = sorted({*sample_names, *donor_names}, key=lambda name: (-len(name), name))
-        pattern = "|".join(re.escape(name) for name in known)
+        lengths = {len(_TOKENS.findall(name)) for name in (*sample_names, *donor_names)}
         return cls(
             samples={name: f"S{number:03d}" for number, name in enumerate(sample_names, 1)},
             donors={name: f"D{number:03d}" for number, name in enumerate(donor_names, 1)},
-            pattern=re.compile(rf"(?<![^\W_])(?:{pattern})(?![^\W_])") if known else None,
+            lengths=tuple(sorted(lengths, reverse=True)),
         )
 
     @property
     def active(self) -> bool:
         """True when names are replaced."""
-        return self.pattern is not None
+        return bool(self.lengths)
 
     def sample(self, name: str) -> str:
         """Pseudonym of a sample."""
-        return self.samples.get(name, self.text(name)) if self.active else name
+        return self.samples.get(name) or self.text(name)
 
     def donor(self, name: str) -> str:
         """Pseudonym of a donor."""
-        return self.donors.get(name, self.text(name)) if self.active else name
+        return self.donors.get(name) or self.text(name)
 
     def text(self, text: str) -> str:
-        """Replace every known name inside free text: messages, file names, addresses."""
-        if self.pattern is None:
+        """Replace every known name inside free text (messages, file names, addresses), longest name first."""
+        if not self.active:
             return text
-        return self.pattern.sub(
-            lambda found: self.samples.get(found.group()) or self.donors.get(found.group(), ""), text
-        )
+        tokens = _TOKENS.findall(text)
+        written, place = [], 0
+        while place < len(tokens):
+            length, word = self._name_at(tokens, place)
+            written.append(word)
+            place += length
+        return "".join(written)
+
+    def _name_at(self, tokens: list[str], place: int) -> tuple[int, str]:
+        """Tokens taken and what to write for them: a pseudonym, or the token itself."""
+        for length in self.lengths:
+            name = "".join(tokens[place : place + length])
+            hidden = self.samples.get(name) or self.donors.get(name)
+            if hidden:
+                return length, hidden
+        return 1, tokens[place]

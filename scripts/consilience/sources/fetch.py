@@ -11,6 +11,7 @@ from consilience.foundation.errors import DataError, DownloadError
 from consilience.foundation.files import atomic_path, explain_disk_full, read_json, sha256_of, write_json
 from consilience.foundation.jobs import log, progress
 from consilience.foundation.provenance import now
+from consilience.sources.raw_folder import samples_table_of
 from consilience.study.cohorts import Cohort
 
 FETCHED_SOURCES = ("simulated", "local")
@@ -95,9 +96,8 @@ def local_files(location: Path) -> Iterator[tuple[Path, str]]:
             raise DataError("the folder holds no files", where=str(location))
         yield from ((path, path.relative_to(location).as_posix()) for path in found)
     elif location.is_file():
-        stem = location.name.split(".")[0]
-        beside = sorted(location.parent.glob(f"{stem}.samples.tsv*"))
-        yield from ((path, path.name) for path in [location, *beside])
+        beside = samples_table_of(location)
+        yield from ((path, path.name) for path in [location, *filter(None, [beside])])
     else:
         raise DataError(
             "no such file or folder", where=str(location), mend="mend 'location' in the cohort sheet"

@@ -103,7 +103,13 @@ def read_text_table(path: Path, *, required: Sequence[str]) -> TextTable:
     if b"\0" in content:
         line = content.count(b"\n", 0, content.index(b"\0")) + 1
         raise DataError("a NUL character inside the text", where=f"{where}:{line}", mend=FETCH_AGAIN)
-    header = content.split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\r").split("\t")
+    if not content.isascii():
+        try:
+            content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            raise DataError("not UTF-8 text", where=f"{where}:{line}", mend=FETCH_AGAIN) from None
+    header = content.split(b"\n", 1)[0].decode("utf-8").rstrip("\r").split("\t")
     _refuse_header(header, required=required, where=where)
     ragged: list[tuple[int, int]] = []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from consilience.report.elements import (
     Block,
     Column,
@@ -75,7 +77,7 @@ def _rows(found: Found) -> list[tuple[str, Check]]:
 def _figure(found: Found) -> Figure | None:
     """Value of each comparison between chance and ideal; only those that are shares or areas."""
     rows = [
-        (name, check, check.value)
+        (f"{name}: {check.name}", check)
         for name, check in _rows(found)
         if check.value is not None
         and check.ideal is not None
@@ -84,59 +86,54 @@ def _figure(found: Found) -> Figure | None:
     ]
     if not rows:
         return None
-    categories = tuple(f"{name}: {check.name}" for name, check, _ in rows)
+    labels = tuple(label for label, _ in rows)
+    checks = [check for _, check in rows]
     places = list(range(len(rows)))
+    chance = [check.chance for check in checks]
     marks = [
-        segments(
-            x0=[check.chance for _, check, _ in rows],
-            x1=[value for _, _, value in rows],
-            y0=places,
-            y1=places,
-            colour="muted",
-        ),
-        points(
-            x=[check.chance for _, check, _ in rows],
-            y=places,
-            name="by chance",
-            colour="muted",
-            shape="ring",
-            labels=[f"{label}: by chance" for label in categories],
-        ),
-        points(
-            x=[check.ideal for _, check, _ in rows],
-            y=places,
-            name="ideal",
-            colour="muted",
-            shape="cross",
-            labels=[f"{label}: ideal" for label in categories],
-        ),
+        segments(x0=chance, x1=[check.value for check in checks], y0=places, y1=places),
+        _reference(chance, "by chance", labels, shape="ring"),
+        _reference([check.ideal for check in checks], "ideal", labels, shape="cross"),
+        *_values(checks),
     ]
-    looks: tuple[tuple[bool, str, Colour], ...] = (
-        (True, "found as planted", "accent"),
-        (False, "not found", "case"),
-    )
-    for ok, word, colour in looks:
-        part = [(place, value, check) for place, (_, check, value) in enumerate(rows) if check.ok is ok]
-        if part:
-            marks.append(
-                points(
-                    x=[value for _, value, _ in part],
-                    y=[place for place, _, _ in part],
-                    name=word,
-                    colour=colour,
-                    labels=[check.text or check.name for _, _, check in part],
-                )
-            )
     return Figure(
         key="truth",
         title="Every comparison, between chance and ideal",
         x=Axis(label="share, area under the curve or mean rank", domain=(-0.02, 1.02), format="percent"),
-        y=Axis(scale="category", categories=categories),
+        y=Axis(scale="category", categories=labels),
         marks=tuple(marks),
         wide=True,
         height=70 + 24 * len(rows),
-        alt=f"{sum(check.ok for _, check, _ in rows)} of {len(rows)} comparisons came out as planted.",
+        alt=f"{sum(check.ok for check in checks)} of {len(rows)} comparisons came out as planted.",
     )
+
+
+def _reference(
+    x: list[float | None], name: str, labels: tuple[str, ...], *, shape: Literal["ring", "cross"]
+) -> dict[str, Any]:
+    hover = [f"{label}: {name}" for label in labels]
+    return points(x=x, y=list(range(len(x))), name=name, colour="muted", shape=shape, labels=hover)
+
+
+def _values(checks: list[Check]) -> list[dict[str, Any]]:
+    looks: tuple[tuple[bool, str, Colour], ...] = (
+        (True, "found as planted", "accent"),
+        (False, "not found", "case"),
+    )
+    marks = []
+    for ok, word, colour in looks:
+        part = [(place, check) for place, check in enumerate(checks) if check.ok is ok]
+        if part:
+            marks.append(
+                points(
+                    x=[check.value for _, check in part],
+                    y=[place for place, _ in part],
+                    name=word,
+                    colour=colour,
+                    labels=[check.text or check.name for _, check in part],
+                )
+            )
+    return marks
 
 
 def _checks(found: Found) -> Table:
