@@ -26,11 +26,11 @@ test-all: setup lint  ## also the slow tests: simulation studies, kill-and-rerun
 
 lint: setup  ## ruff, mypy --strict, snakefmt, snakemake --lint, spelling
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy --no-error-summary \
-	  && $(BIN)/snakefmt --check --compact-diff Snakefile rules 2>/dev/null \
+	  && $(BIN)/snakefmt --check Snakefile rules 2>/dev/null \
 	  && $(BIN)/snakemake --lint >/dev/null && $(BIN)/codespell && echo "make lint: clean"
 
 format: setup  ## format Python and Snakemake code
-	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet . ; $(BIN)/snakefmt --quiet Snakefile rules
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet . ; $(BIN)/snakefmt Snakefile rules 2>/dev/null
 
 config: setup  ## regenerate config/config.yaml, config/schema.json and config/README.md
 	@$(BIN)/python -m consilience.study.document

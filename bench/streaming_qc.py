@@ -1,12 +1,12 @@
 """Streaming quality control against scanpy: seconds and peak memory at growing numbers of cells.
 
 Counted on both sides, from an h5ad file of raw counts (5,000 genes, about 250 entries a cell, uncompressed):
-QC metrics of every cell (counts, genes, mitochondrial share); removal of cells with few genes and of genes in few
-cells; library-size normalisation and log1p with the counts kept; highly variable genes ('seurat'). `analysis`
-stops there; `written` also writes the kept counts and the log-normalised matrix (ours above 50,000 cells: the
-counts and a factor per cell, as the workflow does; up to there both). Imports and compilation are not counted in
-the time; everything is counted in the peak memory of the process. Each row is a process of its own, the best of
-three runs. Neither side scores doublets here.
+QC metrics of every cell (counts, genes, mitochondrial share); removal of cells with few genes and of genes in
+few cells; library-size normalisation and log1p with the counts kept; highly variable genes ('seurat').
+`analysis` stops there; `written` also writes the kept counts and the log-normalised matrix (ours above 50,000
+cells: the counts and a factor per cell, as the workflow does; up to there both). Imports and compilation are
+not counted in the time; everything is counted in the peak memory of the process. Each row is a process of its
+own, the best of three runs. Neither side scores doublets here.
 
     python bench/streaming_qc.py [--quick]
 """
@@ -230,7 +230,8 @@ def table(sizes: list[int], repeats: int) -> str:
                 same = "yes" if peer["hvg_key"] == own["hvg_key"] else "no"
                 row = (
                     task, f"{n:,}", f"{peer['seconds']:.2f}", f"{own['seconds']:.2f}",
-                    f"{peer['seconds'] / own['seconds']:.1f}x", f"{peer['peak_gb']:.2f}", f"{own['peak_gb']:.2f}",
+                    f"{peer['seconds'] / own['seconds']:.1f}x",
+                    f"{peer['peak_gb']:.2f}", f"{own['peak_gb']:.2f}",
                     f"{peer['peak_gb'] / own['peak_gb']:.1f}x", files, f"{difference:.0e}", same,
                 )  # fmt: skip
                 lines.append(f"| {' | '.join(row)} |")

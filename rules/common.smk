@@ -1,8 +1,9 @@
 """
-What every rule file uses: the checked study, names of cohorts and folders, code digests.
+Shared by all of rules/: the checked study, names of cohorts and folders, what each job depends on.
 
 REQUIRES  the configuration (config/config.yaml or --configfile) and the cohort sheet it names
-MAKES     STUDY, RESULTS, LOGS, BENCHMARKS, code(), cohort_params(); stops with all errors before any job
+MAKES     STUDY, RESULTS, LOGS, BENCHMARKS and the functions that say what each rule depends on;
+          stops with all errors before any job
 """
 
 import re
@@ -16,6 +17,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from consilience.foundation.codetrace import code
 from consilience.foundation.errors import ConsilienceError
 from consilience.preflight import preflight
+from consilience.sources.fetch import local_files
 
 try:
     STUDY = preflight(
@@ -34,7 +36,10 @@ SUMMARY_COHORTS = STUDY.named("summary_statistics")
 SIMULATED_COHORTS = STUDY.named(source="simulated")
 CONTAINERS = STUDY.config.containers
 
-RESOURCES = str(Path(workflow.basedir) / "resources")
+# relative where snakemake runs in the checkout, so that a moved or copied folder has nothing to do again
+CHECKOUT = Path(workflow.basedir)
+CHECKOUT = Path() if CHECKOUT == Path.cwd() else CHECKOUT
+RESOURCES = str(CHECKOUT / "resources")
 GENE_TABLE = f"{RESOURCES}/genes/human_genes.tsv.gz"
 
 
@@ -60,6 +65,61 @@ def settings(section):
 def more_memory(megabytes):
     """A resource that doubles with every new attempt."""
     return lambda wildcards, attempt: megabytes * 2 ** (attempt - 1)
+
+
+def shared_simulation(wildcards):
+    """Settings of the truth itself: sizes of cohorts do not change it."""
+    sizes = {"bulk", "single_cell", "perturbation", "summary_statistics", "cohorts"}
+    return {
+        key: value for key, value in settings("simulation").items() if key not in sizes
+    }
+
+
+def cohort_simulation(wildcards):
+    """All that one cohort depends on: the shared settings and its own sizes."""
+    simulation = settings("simulation")
+    kind = STUDY[wildcards.cohort].kind
+    sizes = simulation[kind] | simulation["cohorts"].get(wildcards.cohort, {})
+    return shared_simulation(wildcards) | {kind: sizes}
+
+
+def offered(wildcards):
+    """What a fetch depends on: the simulated server's manifest, or the user's own files."""
+    cohort = STUDY[wildcards.cohort]
+    if cohort.source == "simulated":
+        return f"{RESULTS}/served/{cohort.name}/manifest.json"
+    return [str(path) for path, _ in local_files(Path(cohort.location))]
+
+
+def gene_set_files(wildcards):
+    """Shipped collections by name, the user's own by path."""
+    shipped = {
+        name: f"{RESOURCES}/gene_sets/{name}.gmt.gz"
+        for name in ("hallmark", "reactome")
+    }
+    return [shipped.get(name, name) for name in STUDY.config.pathways.gene_sets]
+
+
+def everything_to_report(wildcards):
+    """Results of all stages; each later stage adds its own line here."""
+    files = expand(f"{RESULTS}/raw/{{cohort}}/provenance.json", cohort=STUDY.named())
+    files += expand(
+        f"{RESULTS}/expression/{{cohort}}.qc.json", cohort=EXPRESSION_COHORTS
+    )
+    files += expand(
+        f"{RESULTS}/expression/{{cohort}}.removed.parquet", cohort=EXPRESSION_COHORTS
+    )
+    files += expand(
+        f"{RESULTS}/summary_statistics/{{cohort}}/qc.json", cohort=SUMMARY_COHORTS
+    )
+    if EXPRESSION_COHORTS:
+        files += [
+            f"{RESULTS}/pathways/mask.parquet",
+            f"{RESULTS}/pathways/coverage.json",
+        ]
+    if SIMULATED_COHORTS and EXPRESSION_COHORTS:
+        files += [f"{RESULTS}/truth/found.json"]
+    return files
 
 
 def say_where_the_report_is():

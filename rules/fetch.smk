@@ -6,16 +6,6 @@ MAKES     raw/<cohort>/…               the files as they were served
           raw/<cohort>/provenance.json where each came from, its size and digest (written last)
 """
 
-from consilience.sources.fetch import local_files
-
-
-def offered(wildcards):
-    """What a fetch depends on: the simulated server's manifest, or the user's own files."""
-    cohort = STUDY[wildcards.cohort]
-    if cohort.source == "simulated":
-        return f"{RESULTS}/served/{cohort.name}/manifest.json"
-    return [str(path) for path, _ in local_files(Path(cohort.location))]
-
 
 rule fetch:
     input:

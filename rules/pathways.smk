@@ -7,15 +7,6 @@ MAKES     pathways/mask.parquet   gene, pathway, collection
 """
 
 
-def gene_set_files(wildcards):
-    """Shipped collections by name, the user's own by path."""
-    shipped = {
-        name: f"{RESOURCES}/gene_sets/{name}.gmt.gz"
-        for name in ("hallmark", "reactome")
-    }
-    return [shipped.get(name, name) for name in STUDY.config.pathways.gene_sets]
-
-
 rule pathway_mask:
     input:
         gene_sets=gene_set_files,

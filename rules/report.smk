@@ -7,34 +7,10 @@ MAKES     report/index.html   self-contained page; report/tables/*.tsv
 """
 
 
-def everything_to_report(wildcards):
-    """Results of all stages; each later stage adds its own line here."""
-    files = expand(f"{RESULTS}/raw/{{cohort}}/provenance.json", cohort=STUDY.named())
-    files += expand(
-        f"{RESULTS}/expression/{{cohort}}.qc.json", cohort=EXPRESSION_COHORTS
-    )
-    files += expand(
-        f"{RESULTS}/expression/{{cohort}}.removed.parquet", cohort=EXPRESSION_COHORTS
-    )
-    files += expand(
-        f"{RESULTS}/summary_statistics/{{cohort}}/qc.json", cohort=SUMMARY_COHORTS
-    )
-    if EXPRESSION_COHORTS:
-        files += [
-            f"{RESULTS}/pathways/mask.parquet",
-            f"{RESULTS}/pathways/coverage.json",
-        ]
-    if SIMULATED_COHORTS and EXPRESSION_COHORTS:
-        files += [f"{RESULTS}/truth/found.json"]
-    return files
-
-
 rule report:
     input:
         results=everything_to_report,
-        templates=[
-            str(path) for path in sorted(Path(workflow.basedir, "report").glob("*.*"))
-        ],
+        templates=[str(path) for path in sorted((CHECKOUT / "report").glob("*.*"))],
     output:
         page=f"{RESULTS}/report/index.html",
         versions=f"{RESULTS}/provenance/versions.tsv",
@@ -54,8 +30,8 @@ rule report:
     params:
         config=STUDY.config.model_dump(),
         cohorts=[cohort.to_params() for cohort in STUDY.cohorts],
-        results=RESULTS,
-        benchmarks=BENCHMARKS,
+        results=lambda wildcards, output: str(Path(output.page).parents[1]),
+        benchmarks=lambda wildcards, output: BENCHMARKS,
         code=code("report.page", "report.sections"),
     script:
         "../scripts/report.py"

@@ -15,22 +15,6 @@ PLANTED = {
 }
 
 
-def shared_simulation(wildcards):
-    """Settings of the truth itself: sizes of cohorts do not change it."""
-    sizes = {"bulk", "single_cell", "perturbation", "summary_statistics", "cohorts"}
-    return {
-        key: value for key, value in settings("simulation").items() if key not in sizes
-    }
-
-
-def cohort_simulation(wildcards):
-    """All that one cohort depends on: the shared settings and its own sizes."""
-    simulation = settings("simulation")
-    kind = STUDY[wildcards.cohort].kind
-    sizes = simulation[kind] | simulation["cohorts"].get(wildcards.cohort, {})
-    return shared_simulation(wildcards) | {kind: sizes}
-
-
 rule simulate_truth:
     input:
         genes=GENE_TABLE,

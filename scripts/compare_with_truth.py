@@ -9,7 +9,8 @@ with job(log_path=snakemake.log[0], threads=snakemake.threads):
 
     compare_with_truth(
         expression_paths={Path(path).stem: Path(path) for path in snakemake.input.expression},
-        qc_paths={Path(path).name.removesuffix(".qc.json"): Path(path) for path in snakemake.input.qc},
+        qc_paths={Path(path).name.removesuffix(".qc.json"): Path(path) for path in snakemake.input.qc}
+        | {Path(path).parent.name: Path(path) for path in snakemake.input.summary_qc},
         truth_dir=Path(snakemake.input.truth).parent,
         mask_path=Path(snakemake.input.mask),
         out=Path(snakemake.output.found),

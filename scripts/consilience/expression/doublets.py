@@ -1,9 +1,9 @@
 """How likely each barcode holds two cells of different kinds; the idea of Scrublet, in flat memory.
 
-Doublets of a sample are imitated by adding up random pairs of its cells (and thinning them). A cell that lies among imitations
-is likely a doublet. The reference (observed and imitated cells) is a bounded subsample of each sample, chosen
-by the sorted names of cells, so that memory does not grow and the order of cells does not matter. Two cells
-of the same kind in one barcode cannot be told in this way.
+Doublets of a sample are imitated by adding up random pairs of its cells and thinning the sums. A cell that
+lies among imitations is likely a doublet. The reference (observed and imitated cells) is a bounded subsample of
+each sample, chosen by the sorted names of cells, so that memory does not grow and the order of cells does not
+matter. Two cells of the same kind in one barcode cannot be told in this way.
 """
 
 from __future__ import annotations

@@ -52,10 +52,13 @@ class TextTable:
         try:
             values = np.array(pc.cast(kept, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
         except pa.ArrowInvalid:
-            row = next(
-                row for row, cell in enumerate(kept.to_pylist()) if cell is not None and not _is_number(cell)
+            cells = kept.to_pylist()
+            bad_row = next(
+                (row for row, cell in enumerate(cells) if cell is not None and not _is_number(cell)), None
             )
-            raise self.refused(row, name, "not a number", allowed=allowed) from None
+            if bad_row is not None:
+                raise self.refused(bad_row, name, "not a number", allowed=allowed) from None
+            values = np.array([np.nan if cell is None else float(cell) for cell in cells])
         given = np.asarray(present.to_numpy(zero_copy_only=False))
         with np.errstate(invalid="ignore"):
             bad = given & ~(np.isfinite(values) & np.asarray(fits(values)))

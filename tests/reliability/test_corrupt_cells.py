@@ -1,0 +1,172 @@
+"""Damaged files of cells: refused by name, or the same result; never a silently different one."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from scipy import sparse
+
+from consilience.expression.gene_table import load_gene_table
+from consilience.expression.prepare import prepare_cohort
+from consilience.foundation.errors import DataError
+from consilience.foundation.files import sha256_of, write_json
+from consilience.study.cohorts import Cohort
+from consilience.study.sections import NormalisationSection, QualitySection
+
+COHORT = Cohort(
+    name="c", kind="single_cell", source="local", condition="condition", case=("sick",), control=("well",), donor="donor"
+)
+N_CELLS, N_GENES, PLACES = 120, 60, 50
+
+
+def counts_and_columns() -> tuple[sparse.csr_matrix, list[str], dict[str, list[str]]]:
+    rng = np.random.default_rng(0)
+    counts = sparse.csr_matrix(rng.poisson(1.5, (N_CELLS, N_GENES)).astype(np.int32))
+    donors = [f"D{k // 20}" for k in range(N_CELLS)]
+    columns = {"donor": donors, "condition": ["sick" if k < 60 else "well" for k in range(N_CELLS)]}
+    return counts, load_gene_table().symbols_of(gene_type="protein_coding")[:N_GENES], columns
+
+
+def write_h5ad(raw: Path) -> list[Path]:
+    import anndata
+    import pandas as pd
+
+    counts, genes, columns = counts_and_columns()
+    data = anndata.AnnData(counts.astype(np.float32), obs=pd.DataFrame(columns, index=[f"c{k}" for k in range(N_CELLS)]))
+    data.var_names = genes
+    data.write_h5ad(raw / "cells.h5ad", compression="gzip")
+    return [raw / "cells.h5ad"]
+
+
+def write_10x(raw: Path) -> list[Path]:
+    counts, genes, columns = counts_and_columns()
+    cells, rows = counts.nonzero()
+    entries = [f"{g + 1} {c + 1} {counts[c, g]}\n" for c, g in zip(cells, rows, strict=True)]
+    header = f"%%MatrixMarket matrix coordinate integer general\n{N_GENES} {N_CELLS} {len(entries)}\n"
+    table = ["barcode\tsample\tdonor\tcondition\n"] + [
+        f"AC{k}\tS\t{d}\t{c}\n" for k, (d, c) in enumerate(zip(*columns.values(), strict=True))
+    ]
+    texts = {
+        "S/matrix.mtx.gz": header + "".join(entries), "S/barcodes.tsv.gz": "".join(f"AC{k}\n" for k in range(N_CELLS)),
+        "S/features.tsv.gz": "".join(f"{g}\t{g}\tGene Expression\n" for g in genes), "cells.tsv.gz": "".join(table),
+    }  # fmt: skip
+    (raw / "S").mkdir()
+    for name, text in texts.items():
+        (raw / name).write_bytes(gzip.compress(text.encode(), mtime=0))
+    return [raw / name for name in texts]
+
+
+def record(raw: Path, files: list[Path]) -> None:
+    entries = [
+        {"name": path.relative_to(raw).as_posix(), "bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in files
+    ]
+    write_json(raw / "provenance.json", {"cohort": "c", "files": entries})
+
+
+def run(raw: Path, out: Path) -> tuple[str, str, Any]:
+    """Digests of what was written, and the record without its time."""
+    shutil.rmtree(out, ignore_errors=True)
+    prepare_cohort(
+        cohort=COHORT, raw_dir=raw, quality=QualitySection(), normalisation=NormalisationSection(), min_samples_per_arm=3,
+        seed=1, expression_path=out / "c.h5ad", removed_path=out / "c.removed.parquet", qc_path=out / "c.qc.json",
+    )  # fmt: skip
+    qc = json.loads((out / "c.qc.json").read_text())
+    qc.pop("seconds")
+    return sha256_of(out / "c.h5ad"), sha256_of(out / "c.removed.parquet"), qc
+
+
+FORMATS = [pytest.param(write_h5ad, id="h5ad"), pytest.param(write_10x, id="10x")]
+
+
+@pytest.mark.parametrize("write", FORMATS)
+def test_a_changed_byte_anywhere_is_noticed(tmp_path: Path, write: Callable[[Path], list[Path]]) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    files = write(raw)
+    record(raw, files)
+    run(raw, tmp_path / "out")
+    rng = np.random.default_rng(1)
+    for place in range(PLACES):
+        path = files[place % len(files)]
+        whole = path.read_bytes()
+        damaged = bytearray(whole)
+        damaged[int(rng.integers(len(whole)))] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=path.name):
+            run(raw, tmp_path / "out")
+        assert not (tmp_path / "out").exists() or not any((tmp_path / "out").iterdir())
+        path.write_bytes(whole)
+
+
+def damaged_copies(whole: bytes, rng: np.random.Generator) -> list[bytes]:
+    """Flips and cuts at random places, and what servers send instead of a file."""
+    flips, cuts = rng.integers(0, len(whole), PLACES), rng.integers(1, len(whole), 8)
+    flipped = []
+    for place in flips:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        flipped.append(bytes(damaged))
+    return [*flipped, *(whole[:cut] for cut in cuts), b"", b"<!DOCTYPE html>\n<html>404</html>\n", b"\x1f\x8b\x08\x00"]
+
+
+def test_text_that_was_damaged_before_its_digest_was_taken(tmp_path: Path) -> None:
+    """gzip's own checksum refuses every change that could alter a number."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    files = write_10x(raw)
+    record(raw, files)
+    good, refused = run(raw, tmp_path / "out"), 0
+    for path in files:
+        whole = path.read_bytes()
+        for damaged in damaged_copies(whole, np.random.default_rng(2))[:: 1 if "matrix" in path.name else 5]:
+            path.write_bytes(damaged)
+            record(raw, files)
+            try:
+                assert run(raw, tmp_path / "out") == good
+            except DataError as error:
+                assert path.name in str(error)
+                refused += 1
+        path.write_bytes(whole)
+    assert refused > PLACES
+
+
+def test_an_h5ad_that_was_damaged_before_its_digest_was_taken_never_ends_in_a_traceback(tmp_path: Path) -> None:
+    """HDF5 has no checksum here, so a changed number cannot be known; everything else is an error with the name."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    files = write_h5ad(raw)
+    whole = files[0].read_bytes()
+    refused = 0
+    for damaged in damaged_copies(whole, np.random.default_rng(3)):
+        files[0].write_bytes(damaged)
+        record(raw, files)
+        try:
+            run(raw, tmp_path / "out")
+        except DataError as error:
+            assert "cells.h5ad" in str(error) or "cohort c" in str(error)
+            refused += 1
+    assert refused > 12  # all the cuts and foreign contents, and the flips in compressed numbers
+
+
+def test_numbers_that_make_no_matrix_are_refused(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    files = write_h5ad(raw)
+    whole = files[0].read_bytes()
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        files[0].write_bytes(whole)
+        with h5py.File(files[0], "r+") as file:
+            name, n = ("indices", N_GENES) if rng.random() < 0.5 else ("indptr", 10**7)
+            file["X"][name][int(rng.integers(1, file["X"][name].size))] = int(n + rng.integers(0, 1000))
+        record(raw, files)
+        with pytest.raises(DataError, match=r"cells\.h5ad.*(damaged|cannot be read)"):
+            run(raw, tmp_path / "out")
