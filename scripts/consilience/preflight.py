@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,20 +55,31 @@ def preflight(
         Also look into phenotype tables that are already here (off inside a running job, where it was done).
     """
     folder = folder or Path()
+    later: list[Problem] = []
     config, problems = check_config(values, lines=key_lines(config_files))
     sheet = str(folder / _sheet_name(values))
-    cohorts, sheet_problems = check_sheet(sheet, folder=folder)
-    problems += sheet_problems
+    checked = check_sheet(sheet, folder=folder)
+    problems += checked.problems
     if config is None:
         raise ConsilienceError.from_problems(problems)
-    problems += _size_problems(config.simulation, cohorts)
-    problems += [_unfetchable(cohort, sheet) for cohort in cohorts if cohort.source not in FETCHED_SOURCES]
-    if designs and not problems:
-        for cohort in cohorts:
-            problems += design_problems_of(cohort, config, folder)
-    if problems:
-        raise ConsilienceError.from_problems(problems)
-    return Study(config, tuple(cohorts))
+    problems += _size_problems(config.simulation, checked.cohorts)
+    for cohort in checked.cohorts:
+        found = [_unfetchable(cohort)] if cohort.source not in FETCHED_SOURCES else []
+        if designs and not problems and not found:
+            found = design_problems_of(cohort, config, folder)
+        place = f"{sheet}:{checked.lines[cohort.name]}"
+        later += [_in_the_sheet(problem, cohort, place) for problem in found]
+    if problems or later:
+        raise ConsilienceError.from_problems(problems + later)
+    return Study(config, tuple(checked.cohorts))
+
+
+def _in_the_sheet(problem: Problem, cohort: Cohort, place: str) -> Problem:
+    """Say where in the sheet a cohort's problem can be mended."""
+    prefix = f"cohort {cohort.name}: "
+    if not problem.where.startswith(prefix):
+        return problem
+    return replace(problem, where=f"{place}:{problem.where.removeprefix(prefix)}", what=prefix + problem.what)
 
 
 def _sheet_name(values: Mapping[str, Any]) -> str:
@@ -102,10 +113,10 @@ def _size_problems(settings: SimulationSection, cohorts: Sequence[Cohort]) -> li
     return problems
 
 
-def _unfetchable(cohort: Cohort, sheet: str) -> Problem:
+def _unfetchable(cohort: Cohort) -> Problem:
     return Problem(
-        f"cohort {cohort.name}: this version does not download from source {cohort.source!r} yet",
-        sheet,
+        f"this version does not download from source {cohort.source!r} yet",
+        f"cohort {cohort.name}: source",
         cohort.location,
         allowed=", ".join(FETCHED_SOURCES),
         mend="download the files and give their folder with source 'local'",

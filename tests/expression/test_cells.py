@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import sparse
-
 from consilience.expression.gene_table import load_gene_table
 from consilience.expression.prepare import prepare_cohort
 from consilience.expression.store import open_expression
@@ -18,6 +16,7 @@ from consilience.foundation.errors import DataError
 from consilience.foundation.files import sha256_of, write_json
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import NormalisationSection, QualitySection, SingleCellQuality
+from scipy import sparse
 
 COHORT = Cohort(
     name="blood", kind="single_cell", source="local", condition="state", case=("sick",), control=("well",),
@@ -76,12 +75,18 @@ def put(data: Any, folder: Path) -> Path:
     raw = folder / "raw"
     raw.mkdir(parents=True)
     data.copy().write_h5ad(raw / "cells.h5ad")
-    entry = {"name": "cells.h5ad", "bytes": (raw / "cells.h5ad").stat().st_size, "sha256": sha256_of(raw / "cells.h5ad")}
+    entry = {
+        "name": "cells.h5ad",
+        "bytes": (raw / "cells.h5ad").stat().st_size,
+        "sha256": sha256_of(raw / "cells.h5ad"),
+    }
     write_json(raw / "provenance.json", {"cohort": "blood", "source": "local", "files": [entry]})
     return raw
 
 
-def prepare(data: Any, folder: Path, *, cohort: Cohort = COHORT, stream_above: int = 10**6, **quality: Any) -> Prepared:
+def prepare(
+    data: Any, folder: Path, *, cohort: Cohort = COHORT, stream_above: int = 10**6, **quality: Any
+) -> Prepared:
     """Run the stage on `data`."""
     raw = put(data, folder)
     paths = {name: folder / "out" / f"{cohort.name}{end}" for name, end in
@@ -92,7 +97,9 @@ def prepare(data: Any, folder: Path, *, cohort: Cohort = COHORT, stream_above: i
         min_samples_per_arm=3, seed=1, expression_path=paths["expression"], removed_path=paths["removed"],
         qc_path=paths["qc"],
     )  # fmt: skip
-    assert sorted(path.name for path in (folder / "out").iterdir()) == sorted(path.name for path in paths.values())
+    assert sorted(path.name for path in (folder / "out").iterdir()) == sorted(
+        path.name for path in paths.values()
+    )
     return Prepared(paths["expression"], paths["removed"], json.loads(paths["qc"].read_text()))
 
 
@@ -138,7 +145,9 @@ def test_x_is_what_scanpy_makes_of_the_counts(prepared: Prepared) -> None:
     assert found.X.dtype == np.float32
     assert abs(found.X - again.X).max() < 1e-6
     assert np.array_equal(found.var["highly_variable"], again.var["highly_variable"])
-    assert np.allclose(found.var["dispersions_norm"], again.var["dispersions_norm"], atol=1e-6, equal_nan=True)
+    assert np.allclose(
+        found.var["dispersions_norm"], again.var["dispersions_norm"], atol=1e-6, equal_nan=True
+    )
     assert np.allclose(found.var["mean"], again.X.mean(axis=0).A1)
 
 
@@ -257,13 +266,18 @@ def test_a_screen_is_grouped_by_batch_and_line(data: Any, tmp_path: Path) -> Non
     found = prepare(data, tmp_path, cohort=SCREEN)
     obs = found.data().obs
     assert set(obs["sample"]) == {"B_r1", "B_r2", "T_r1", "T_r2"}
-    assert found.qc["arms"] == {"perturbed": (obs["arm"] == "case").sum(), "control": (obs["arm"] == "control").sum()}
+    assert found.qc["arms"] == {
+        "perturbed": (obs["arm"] == "case").sum(),
+        "control": (obs["arm"] == "control").sum(),
+    }
     assert set(obs.loc[obs["arm"] == "control", "perturbation"]) == {"none"}
     assert found.qc["n_donors"] is None
 
 
 def test_tiny_samples_use_the_limits_of_all_cells(data: Any, tmp_path: Path) -> None:
-    rows = np.concatenate([np.arange(k * PER_DONOR, k * PER_DONOR + (10 if k == 2 else PER_DONOR)) for k in range(6)])
+    rows = np.concatenate(
+        [np.arange(k * PER_DONOR, k * PER_DONOR + (10 if k == 2 else PER_DONOR)) for k in range(6)]
+    )
     qc = prepare(data[rows].copy(), tmp_path, min_cells_per_gene=3).qc
     tiny = [t for t in qc["thresholds"] if t["scope"].startswith("P2") and t["metric"] == "library_size"]
     assert "limits of all cells" in tiny[0]["explanation"]
@@ -278,9 +292,11 @@ def test_cells_without_donor_are_set_aside(data: Any, tmp_path: Path) -> None:
     assert qc["removed_by_reason"]["no_phenotype"] == len(range(3, data.n_obs, 50))
 
 
+@pytest.mark.filterwarnings("ignore:Observation names are not unique")
 def test_duplicate_names_and_genes(data: Any, tmp_path: Path) -> None:
     doubled = data.copy()
-    doubled.var_names = [*doubled.var_names[:-1], load_gene_table().ensembl_ids[load_gene_table().row_of[doubled.var_names[20]]]]
+    table = load_gene_table()
+    doubled.var_names = [*doubled.var_names[:-1], table.ensembl_ids[table.row_of[doubled.var_names[20]]]]
     doubled.obs_names = [f"cell{k % PER_DONOR}" for k in range(data.n_obs)]
     symbol = data.var_names[20]
     found = prepare(doubled, tmp_path)
@@ -288,8 +304,9 @@ def test_duplicate_names_and_genes(data: Any, tmp_path: Path) -> None:
     assert file.obs_names.is_unique
     assert file.obs_names[0].startswith("P0_sick_r2_cell")
     assert found.qc["genes"]["duplicates"] == 1
-    kept = np.array([list(doubled.obs["patient"]).index(n.split("_")[0]) + int(n.split("cell")[1]) for n in file.obs_names])
-    expected = data.X.toarray()[kept][:, 20] + data.X.toarray()[kept][:, -1]
+    parts = [name.split("_") for name in file.obs_names]
+    rows = [int(patient[1:]) * PER_DONOR + int(cell.removeprefix("cell")) for patient, _, _, cell in parts]
+    expected = data.X.toarray()[rows][:, 20] + data.X.toarray()[rows][:, -1]
     assert np.array_equal(file[:, symbol].layers["counts"].toarray().ravel(), expected)
 
 
@@ -303,7 +320,9 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("change", "message"), ERRORS)
-def test_what_the_sheet_says_must_be_in_the_data(data: Any, tmp_path: Path, change: Any, message: str) -> None:
+def test_what_the_sheet_says_must_be_in_the_data(
+    data: Any, tmp_path: Path, change: Any, message: str
+) -> None:
     from dataclasses import replace
 
     with pytest.raises(DataError, match=message):

@@ -7,18 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import sparse
-
 from consilience.expression.cell_quality import doublet_limits
 from consilience.expression.doublets import score_samples
 from consilience.expression.stream import GeneColumns
 from consilience.sources.cells import Labels, MemoryCounts
 from consilience.study.sections import SingleCellQuality
+from scipy import sparse
 
 N_CELLS, N_GENES, SHARE = 700, 1000, 0.07
 
 
-def planted(n_types: int, *, seed: int = 0, n: int = N_CELLS) -> tuple[sparse.csr_matrix, np.ndarray, np.ndarray]:
+def planted(
+    n_types: int, *, seed: int = 0, n: int = N_CELLS
+) -> tuple[sparse.csr_matrix, np.ndarray, np.ndarray]:
     """Counts, which cells are single, and which are doublets of two different types."""
     rng = np.random.default_rng(seed)
     profiles = rng.normal(0, 1.3, N_GENES) + rng.normal(0, 1.2, (n_types, N_GENES)) * (
@@ -40,7 +41,9 @@ def planted(n_types: int, *, seed: int = 0, n: int = N_CELLS) -> tuple[sparse.cs
     return sparse.csr_matrix(counts.astype(np.int32)), single, mixed
 
 
-def scores_of(counts: sparse.csr_matrix, *, order: Any = None, seed: int = 1, samples: Labels | None = None) -> Any:
+def scores_of(
+    counts: sparse.csr_matrix, *, order: Any = None, seed: int = 1, samples: Labels | None = None
+) -> Any:
     n = counts.shape[0]
     order = np.arange(n) if order is None else order
     names = np.array([f"cell{k:05d}".encode() for k in range(n)])[order]

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import sparse
-
 from consilience.expression.stream import GeneColumns, accumulate_genes, cells_of_genes, measure_cells
 from consilience.sources.cells import MemoryCounts
+from scipy import sparse
 
 N_CELLS, N_GENES, TARGET = 400, 60, 1e4
 EXACT = 1e-12  # relative; both sides in float64
@@ -137,5 +136,7 @@ def test_two_ids_of_one_gene_are_added_before_anything_else() -> None:
     blocks: list[Any] = []
     found = run(counts, kept, genes, sink=lambda part, values: blocks.append(part))
     assert np.array_equal(sparse.vstack(blocks).toarray(), dense[kept])
-    direct = run(sparse.csr_matrix(dense.astype(np.int32)), kept, GeneColumns(np.arange(N_GENES - 1), N_GENES - 1))
+    direct = run(
+        sparse.csr_matrix(dense.astype(np.int32)), kept, GeneColumns(np.arange(N_GENES - 1), N_GENES - 1)
+    )
     assert np.array_equal(found.log_mean, direct.log_mean)

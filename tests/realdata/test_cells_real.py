@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from consilience.expression.prepare import prepare_cohort
 from consilience.expression.store import open_expression
 from consilience.foundation.files import sha256_of, write_json
@@ -31,7 +30,9 @@ GLIOBLASTOMA = Cohort(
 )  # fmt: skip
 
 
-def prepare(source: Path, folder: Path, cohort: Cohort, *, least: int = 2, stream_above: int = 10**6) -> tuple[Path, Any]:
+def prepare(
+    source: Path, folder: Path, cohort: Cohort, *, least: int = 2, stream_above: int = 10**6
+) -> tuple[Path, Any]:
     raw = folder / "raw"
     raw.mkdir()
     shutil.copy(source, raw / source.name)
@@ -59,7 +60,9 @@ def test_interferon_genes_rise_in_kang(kit: Path, tmp_path: Path) -> None:
         values = data[:, gene].X.toarray().ravel()
         assert values[stimulated].mean() > values[~stimulated].mean() + 1
     points = {point["sample"]: point["x"] for point in qc["embedding"]["points"]}
-    assert min(abs(points[f"stim{d}"] - points[f"ctrl{d}"]) for d in (101, 107)) > abs(points["stim101"] - points["stim107"])
+    assert min(abs(points[f"stim{d}"] - points[f"ctrl{d}"]) for d in (101, 107)) > abs(
+        points["stim101"] - points["stim107"]
+    )
 
 
 def test_streamed_kang_is_the_same(kit: Path, tmp_path: Path) -> None:
@@ -69,7 +72,9 @@ def test_streamed_kang_is_the_same(kit: Path, tmp_path: Path) -> None:
     stored, _ = prepare(source, tmp_path / "a", KANG)
     counted, qc = prepare(source, tmp_path / "b", KANG, stream_above=100)
     assert qc["normalisation"]["streamed"]
-    blocks = zip(open_expression(stored).log_normalised(), open_expression(counted).log_normalised(), strict=True)
+    blocks = zip(
+        open_expression(stored).log_normalised(), open_expression(counted).log_normalised(), strict=True
+    )
     assert all(abs(one - other).max() < 1e-6 for (_, one), (_, other) in blocks)
 
 
@@ -89,6 +94,8 @@ def test_knocked_out_genes_of_the_thp1_screen(kit: Path, tmp_path: Path) -> None
 
 
 def test_glioblastoma_slices_by_patient(kit: Path, tmp_path: Path) -> None:
-    _, qc = prepare(kit / "perturb" / "zhao2021_glioblastoma_panobinostat.h5ad", tmp_path, GLIOBLASTOMA, least=3)
+    _, qc = prepare(
+        kit / "perturb" / "zhao2021_glioblastoma_panobinostat.h5ad", tmp_path, GLIOBLASTOMA, least=3
+    )
     assert qc["arms"] == {"case": 4, "control": 4}
     assert any("both arms" in message["text"] for message in qc["messages"])

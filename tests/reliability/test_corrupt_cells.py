@@ -12,17 +12,22 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from scipy import sparse
-
 from consilience.expression.gene_table import load_gene_table
 from consilience.expression.prepare import prepare_cohort
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import sha256_of, write_json
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import NormalisationSection, QualitySection
+from scipy import sparse
 
 COHORT = Cohort(
-    name="c", kind="single_cell", source="local", condition="condition", case=("sick",), control=("well",), donor="donor"
+    name="c",
+    kind="single_cell",
+    source="local",
+    condition="condition",
+    case=("sick",),
+    control=("well",),
+    donor="donor",
 )
 N_CELLS, N_GENES, PLACES = 120, 60, 50
 
@@ -40,7 +45,9 @@ def write_h5ad(raw: Path) -> list[Path]:
     import pandas as pd
 
     counts, genes, columns = counts_and_columns()
-    data = anndata.AnnData(counts.astype(np.float32), obs=pd.DataFrame(columns, index=[f"c{k}" for k in range(N_CELLS)]))
+    data = anndata.AnnData(
+        counts.astype(np.float32), obs=pd.DataFrame(columns, index=[f"c{k}" for k in range(N_CELLS)])
+    )
     data.var_names = genes
     data.write_h5ad(raw / "cells.h5ad", compression="gzip")
     return [raw / "cells.h5ad"]
@@ -66,7 +73,8 @@ def write_10x(raw: Path) -> list[Path]:
 
 def record(raw: Path, files: list[Path]) -> None:
     entries = [
-        {"name": path.relative_to(raw).as_posix(), "bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in files
+        {"name": path.relative_to(raw).as_posix(), "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in files
     ]
     write_json(raw / "provenance.json", {"cohort": "c", "files": entries})
 
@@ -114,7 +122,13 @@ def damaged_copies(whole: bytes, rng: np.random.Generator) -> list[bytes]:
         damaged = bytearray(whole)
         damaged[place] ^= 1 << int(rng.integers(8))
         flipped.append(bytes(damaged))
-    return [*flipped, *(whole[:cut] for cut in cuts), b"", b"<!DOCTYPE html>\n<html>404</html>\n", b"\x1f\x8b\x08\x00"]
+    return [
+        *flipped,
+        *(whole[:cut] for cut in cuts),
+        b"",
+        b"<!DOCTYPE html>\n<html>404</html>\n",
+        b"\x1f\x8b\x08\x00",
+    ]
 
 
 def test_text_that_was_damaged_before_its_digest_was_taken(tmp_path: Path) -> None:
@@ -138,7 +152,9 @@ def test_text_that_was_damaged_before_its_digest_was_taken(tmp_path: Path) -> No
     assert refused > PLACES
 
 
-def test_an_h5ad_that_was_damaged_before_its_digest_was_taken_never_ends_in_a_traceback(tmp_path: Path) -> None:
+def test_an_h5ad_that_was_damaged_before_its_digest_was_taken_never_ends_in_a_traceback(
+    tmp_path: Path,
+) -> None:
     """HDF5 has no checksum here, so a changed number cannot be known; everything else is an error with the name."""
     raw = tmp_path / "raw"
     raw.mkdir()

@@ -8,11 +8,10 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from scipy import sparse
-
 from consilience.foundation.errors import DataError
 from consilience.sources.cells import MemoryCounts, kept_in_memory
 from consilience.sources.h5ad import open_h5ad
+from scipy import sparse
 
 N_CELLS, N_GENES = 300, 40
 TEXT = h5py.string_dtype()
@@ -29,7 +28,9 @@ def strings(group: h5py.Group, name: str, values: list[str]) -> None:
 
 def sparse_group(file: h5py.File, key: str, matrix: Any, kind: str = "csr", dtype: str = "f4") -> None:
     group = file.create_group(key)
-    group.attrs.update({"encoding-type": f"{kind}_matrix", "encoding-version": "0.1.0", "shape": matrix.shape})
+    group.attrs.update(
+        {"encoding-type": f"{kind}_matrix", "encoding-version": "0.1.0", "shape": matrix.shape}
+    )
     for name in ("data", "indices", "indptr"):
         values = getattr(matrix, name)
         group.create_dataset(name, data=values.astype(dtype) if name == "data" else values)
@@ -76,7 +77,9 @@ def test_block_size_changes_nothing(tmp_path: Path, size: int) -> None:
     assert same(sparse.vstack([block for _, block in blocks]), counts)
     in_memory = kept_in_memory(matrix.counts)
     assert isinstance(in_memory, MemoryCounts)
-    assert all(same(mine, theirs) for (_, mine), (_, theirs) in zip(blocks, in_memory.blocks(size), strict=True))
+    assert all(
+        same(mine, theirs) for (_, mine), (_, theirs) in zip(blocks, in_memory.blocks(size), strict=True)
+    )
 
 
 def test_only_wanted_blocks_are_read(tmp_path: Path) -> None:
@@ -118,7 +121,9 @@ def test_normalised_values_are_refused_with_what_was_found(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("value", [1.5, -1.0, np.nan, np.inf, 3e9])
 @pytest.mark.parametrize("storage", ["csr", "csc", "dense"])
-def test_a_single_bad_value_far_inside_names_cell_and_gene(tmp_path: Path, value: float, storage: str) -> None:
+def test_a_single_bad_value_far_inside_names_cell_and_gene(
+    tmp_path: Path, value: float, storage: str
+) -> None:
     counts = some_counts().astype(np.float64).tolil()
     counts[100, 17] = value
     counts = counts.tocsr()
@@ -161,7 +166,9 @@ def test_damaged_structure_is_refused(tmp_path: Path) -> None:
 
 
 def test_entries_in_any_order_and_given_twice_become_canonical(tmp_path: Path) -> None:
-    counts = sparse.csr_matrix((np.array([1, 2, 3, 4]), np.array([5, 2, 2, 0]), np.array([0, 3, 4])), shape=(2, N_GENES))
+    counts = sparse.csr_matrix(
+        (np.array([1, 2, 3, 4]), np.array([5, 2, 2, 0]), np.array([0, 3, 4])), shape=(2, N_GENES)
+    )
     with h5py.File(tmp_path / "a.h5ad", "w") as file:
         frames(file, n_cells=2)
         sparse_group(file, "X", counts)

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import sparse
-
 from consilience.foundation.errors import DataError
 from consilience.sources.mtx import NotSortedError, mtx_blocks
 from consilience.sources.raw_folder import RawFolder
 from consilience.sources.tenx import read_10x
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
 
 BANNER = "%%MatrixMarket matrix coordinate integer general\n"
 
@@ -45,7 +44,10 @@ def write_sample(
 ) -> None:  # fmt: skip
     genes = genes or [f"ENSG{k:011d}" for k in range(counts.shape[1])]
     kinds = kinds or ["Gene Expression"] * len(genes)
-    rows = [f"{g}\tN{g[-3:]}\n" if old else f"{g}\tN{g[-3:]}\t{kind}\n" for g, kind in zip(genes, kinds, strict=True)]
+    rows = [
+        f"{g}\tN{g[-3:]}\n" if old else f"{g}\tN{g[-3:]}\t{kind}\n"
+        for g, kind in zip(genes, kinds, strict=True)
+    ]
     put(root / name / f"matrix.mtx{ending}", mtx_text(counts, order=order))
     put(root / name / f"{'genes' if old else 'features'}.tsv{ending}", "".join(rows))
     put(root / name / f"barcodes.tsv{ending}", "".join(f"AC{k:04d}-1\n" for k in range(counts.shape[0])))
@@ -57,7 +59,9 @@ def write_table(root: Path, sizes: dict[str, int], extra: str = "") -> None:
 
 
 def read(root: Path, scratch: Path | None = None) -> Any:
-    files = tuple((path.relative_to(root).as_posix(), path) for path in sorted(root.rglob("*")) if path.is_file())
+    files = tuple(
+        (path.relative_to(root).as_posix(), path) for path in sorted(root.rglob("*")) if path.is_file()
+    )
     return read_10x(RawFolder(root, "10x", files, {}), scratch=scratch or root)
 
 
@@ -82,7 +86,9 @@ def test_two_samples_with_their_phenotypes(tmp_path: Path, ending: str, old: boo
     assert not matrix.unannotated.any()
 
 
-def test_the_binary_file_of_a_large_cohort_holds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_binary_file_of_a_large_cohort_holds_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = some_counts(300, seed=1), some_counts(200, seed=2)
     raw, scratch = tmp_path / "raw", tmp_path / "scratch"
     scratch.mkdir()
@@ -125,8 +131,12 @@ def test_blank_lines_carriage_returns_tabs_and_zero_fractions_are_read(tmp_path:
 def test_members_put_together_are_one_file(tmp_path: Path) -> None:
     counts = some_counts()
     text = mtx_text(counts).encode()
-    (tmp_path / "a.mtx.gz").write_bytes(b"".join(gzip.compress(text[k : k + 50]) for k in range(0, len(text), 50)))
-    assert np.array_equal(np.vstack([b.toarray() for _, b in mtx_blocks(tmp_path / "a.mtx.gz", size=4)]), counts)
+    (tmp_path / "a.mtx.gz").write_bytes(
+        b"".join(gzip.compress(text[k : k + 50]) for k in range(0, len(text), 50))
+    )
+    assert np.array_equal(
+        np.vstack([b.toarray() for _, b in mtx_blocks(tmp_path / "a.mtx.gz", size=4)]), counts
+    )
 
 
 HEAD = BANNER + "5 4 3\n"
@@ -135,11 +145,17 @@ BAD = [
     pytest.param(HEAD + GOOD[:-1], r"a.mtx:5: the last line has no line end", id="cut in the last number"),
     pytest.param(HEAD + "1 1 2\n2 2 3\n", r"a.mtx:2: has 2 entries but announces 3", id="cut between lines"),
     pytest.param(HEAD + GOOD + "4 4 1\n", r"has 4 entries but announces 3", id="too many"),
-    pytest.param(HEAD + "1 1 2\n6 2 3\n3 4 1\n", r"a.mtx:4: an entry outside.*gene 6, cell 2", id="gene outside"),
+    pytest.param(
+        HEAD + "1 1 2\n6 2 3\n3 4 1\n", r"a.mtx:4: an entry outside.*gene 6, cell 2", id="gene outside"
+    ),
     pytest.param(HEAD + "1 1 2\n2 9 3\n3 4 1\n", r"a.mtx:4: an entry outside", id="cell outside"),
     pytest.param(HEAD + "1 1 2\n0 2 3\n3 4 1\n", r"a.mtx:4: an entry outside", id="zero-based"),
-    pytest.param(HEAD + "1 1 2\n2 2 -3\n3 4 1\n", r"a.mtx:4: a count that is no whole number.*2 2 -3", id="negative"),
-    pytest.param(HEAD + "1 1 2\n2 2 3.5\n3 4 1\n", r"a.mtx:4: a count that is no whole number", id="fraction"),
+    pytest.param(
+        HEAD + "1 1 2\n2 2 -3\n3 4 1\n", r"a.mtx:4: a count that is no whole number.*2 2 -3", id="negative"
+    ),
+    pytest.param(
+        HEAD + "1 1 2\n2 2 3.5\n3 4 1\n", r"a.mtx:4: a count that is no whole number", id="fraction"
+    ),
     pytest.param(HEAD + "1 1 2\n2 2\n3 4 1\n", r"a.mtx:4: not three fields", id="two fields"),
     pytest.param(HEAD + "1 1 2\n2 2 3 4\n3 4 1\n", r"a.mtx:4: not three fields", id="four fields"),
     pytest.param(HEAD + "1 1 2\n2 x 3\n3 4 1\n", r"a.mtx:4: a field that is no number", id="letter"),
@@ -147,8 +163,12 @@ BAD = [
     pytest.param(HEAD + "1 1 2\n1 1 3\n3 4 1\n", r"same gene is given twice", id="twice"),
     pytest.param(BANNER, r"ends inside its header", id="no sizes"),
     pytest.param(BANNER + "5 4\n", r"a.mtx:2: the line of sizes is damaged", id="two sizes"),
-    pytest.param("%%MatrixMarket matrix array real general\n2 2\n", r"a.mtx:1: not a MatrixMarket coord", id="array"),
-    pytest.param(BANNER.replace("general", "symmetric") + "1 1 0\n", r"a.mtx:1: not a general", id="symmetric"),
+    pytest.param(
+        "%%MatrixMarket matrix array real general\n2 2\n", r"a.mtx:1: not a MatrixMarket coord", id="array"
+    ),
+    pytest.param(
+        BANNER.replace("general", "symmetric") + "1 1 0\n", r"a.mtx:1: not a general", id="symmetric"
+    ),
     pytest.param("", r"the file is empty", id="empty"),
     pytest.param("<html>not found</html>", r"web page", id="page"),
 ]

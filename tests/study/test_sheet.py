@@ -29,8 +29,8 @@ def write(tmp_path, rows, *, header=tuple(COLUMNS), end="\n", encoding="utf-8"):
 
 
 def problems_of(tmp_path, *rows, **options):
-    cohorts, problems = check_sheet(write(tmp_path, rows, **options), folder=tmp_path)
-    return cohorts, [str(problem) for problem in problems]
+    checked = check_sheet(write(tmp_path, rows, **options), folder=tmp_path)
+    return checked.cohorts, [str(problem) for problem in checked.problems]
 
 
 def test_a_good_row_is_read_faithfully(tmp_path):
@@ -189,9 +189,10 @@ def test_two_thousand_rows_in_two_seconds(tmp_path):
     rows += [BULK | {"cohort": f"bad {number}"} for number in range(10)]
     path = write(tmp_path, rows)
     started = time.perf_counter()
-    cohorts, problems = check_sheet(path)
+    checked = check_sheet(path)
     assert time.perf_counter() - started < 2.0
-    assert (len(cohorts), len(problems)) == (1_990, 10)
+    assert (len(checked.cohorts), len(checked.problems)) == (1_990, 10)
+    assert checked.lines["c7"] == 9
 
 
 def test_params_round_trip(tmp_path):

@@ -168,8 +168,21 @@ def score_samples(
 
     `n_entries` (n,) genes seen in each cell, by which the references are shared out over passes.
     """
-    scores = np.full(source.n_cells, np.nan)
+    from threadpoolctl import threadpool_limits
+
     chosen = _choose_reference(candidates, samples, barcodes, seed, cohort)
+    # One thread: sums in the linear algebra, and with them neighbours, must not depend on the number of threads.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _score_chosen(source, genes, candidates, samples, chosen, n_entries, target_sum, seed, cohort)
+
+
+def _score_chosen(
+    source: CountSource, genes: GeneColumns, candidates: npt.NDArray[np.bool_], samples: Labels,
+    chosen: dict[int, npt.NDArray[np.int64]], n_entries: npt.NDArray[np.int32], target_sum: float, seed: int,
+    cohort: str,
+) -> npt.NDArray[np.float64]:  # fmt: skip
+    """Scores of all candidates, in as many turns over the counts as the references need."""
+    scores = np.full(source.n_cells, np.nan)
     for turn in _turns(chosen, n_entries):
         references = {
             code: build_reference(

@@ -70,18 +70,27 @@ def read_sheet(path: str | Path, *, folder: Path | None = None) -> list[Cohort]:
     folder
         What relative paths of local cohorts are relative to (default: the current folder).
     """
-    cohorts, problems = check_sheet(path, folder=folder)
-    if problems:
-        raise SheetError.from_problems(problems)
-    return cohorts
+    checked = check_sheet(path, folder=folder)
+    if checked.problems:
+        raise SheetError.from_problems(checked.problems)
+    return checked.cohorts
 
 
-def check_sheet(path: str | Path, *, folder: Path | None = None) -> tuple[list[Cohort], list[Problem]]:
-    """Cohorts of the rows that are right, and the problems of all the others."""
+@dataclass(frozen=True, slots=True)
+class CheckedSheet:
+    """Cohorts of the rows that are right with the `lines` they stand in, and the problems of all others."""
+
+    cohorts: list[Cohort]
+    problems: list[Problem]
+    lines: dict[str, int]
+
+
+def check_sheet(path: str | Path, *, folder: Path | None = None) -> CheckedSheet:
+    """Check every cell of a sheet without stopping at the first problem (see `read_sheet`)."""
     sheet = str(path)
     rows, problems = _parse(sheet, _read_text(Path(path)))
     seen: dict[str, tuple[str, int]] = {}
-    cohorts = []
+    cohorts, lines = [], {}
     for row in rows:
         _check_name(row, seen)
         _check_choices(row)
@@ -92,9 +101,10 @@ def check_sheet(path: str | Path, *, folder: Path | None = None) -> tuple[list[C
             problems.extend(row.problems)
         else:
             cohorts.append(_to_cohort(row))
+            lines[row.cells["cohort"]] = row.line
     if not rows and not problems:
         problems.append(Problem("the sheet has no cohort", f"{sheet}:2", mend="add a row"))
-    return cohorts, problems
+    return CheckedSheet(cohorts, problems, lines)
 
 
 def _read_text(path: Path) -> str:
