@@ -82,6 +82,7 @@ def write_one(folder: Path, n_cells: int, options: argparse.Namespace) -> None:
 def count_model(n_genes: int) -> None:
     """Time the sparse draw beside numpy's dense negative binomial on the same means."""
     import numpy as np
+
     from consilience.simulate.counts import draw_counts
 
     rng = np.random.default_rng(1)

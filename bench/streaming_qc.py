@@ -31,8 +31,9 @@ STREAM_ABOVE = 50_000
 
 def make(path: Path, n_cells: int) -> None:
     """Write a plausible sparse count matrix block by block."""
-    from consilience.expression.h5ad_writer import CellsWriter
     from scipy import sparse
+
+    from consilience.expression.h5ad_writer import CellsWriter
 
     rng = np.random.default_rng(7)
     profile = rng.lognormal(0.0, 1.6, N_GENES)
@@ -128,9 +129,10 @@ def ours(path: Path, out: Path | None) -> dict[str, float]:
 
 def _warm_up() -> None:
     """Load the compiled loops (kept on disk after the first run)."""
+    from scipy import sparse
+
     from consilience.expression.stream import GeneColumns, accumulate_genes, cells_of_genes, measure_cells
     from consilience.sources.cells import MemoryCounts
-    from scipy import sparse
 
     tiny = MemoryCounts(sparse.csr_matrix(np.eye(3, dtype=np.int32)))
     metrics = measure_cells(source=tiny, mitochondrial=np.zeros(3, dtype=bool))

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
+
 from consilience.expression.gene_table import load_gene_table
 from consilience.expression.prepare import prepare_cohort
 from consilience.expression.store import open_expression
@@ -16,7 +18,6 @@ from consilience.foundation.errors import DataError
 from consilience.foundation.files import sha256_of, write_json
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import NormalisationSection, QualitySection, SingleCellQuality
-from scipy import sparse
 
 COHORT = Cohort(
     name="blood", kind="single_cell", source="local", condition="state", case=("sick",), control=("well",),

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from consilience.expression.highly_variable import equal_width_bins, highly_variable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+
+from consilience.expression.highly_variable import equal_width_bins, highly_variable
 
 DOUBLE, SINGLE = 1e-6, 1e-3  # absolute, of the normalised dispersion
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
+
 from consilience.expression.stream import GeneColumns, accumulate_genes, cells_of_genes, measure_cells
 from consilience.sources.cells import MemoryCounts
-from scipy import sparse
 
 N_CELLS, N_GENES, TARGET = 400, 60, 1e4
 EXACT = 1e-12  # relative; both sides in float64

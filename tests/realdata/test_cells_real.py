@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from consilience.expression.prepare import prepare_cohort
 from consilience.expression.store import open_expression
 from consilience.foundation.files import sha256_of, write_json

@@ -12,13 +12,14 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from scipy import sparse
+
 from consilience.expression.gene_table import load_gene_table
 from consilience.expression.prepare import prepare_cohort
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import sha256_of, write_json
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import NormalisationSection, QualitySection
-from scipy import sparse
 
 COHORT = Cohort(
     name="c",
@@ -91,6 +92,14 @@ def run(raw: Path, out: Path) -> tuple[str, str, Any]:
     return sha256_of(out / "c.h5ad"), sha256_of(out / "c.removed.parquet"), qc
 
 
+def outcome(raw: Path, out: Path) -> tuple[str, str, Any] | str:
+    """What was written, or the message of the error; any other exception fails the test."""
+    try:
+        return run(raw, out)
+    except DataError as error:
+        return str(error)
+
+
 FORMATS = [pytest.param(write_h5ad, id="h5ad"), pytest.param(write_10x, id="10x")]
 
 
@@ -143,11 +152,9 @@ def test_text_that_was_damaged_before_its_digest_was_taken(tmp_path: Path) -> No
         for damaged in damaged_copies(whole, np.random.default_rng(2))[:: 1 if "matrix" in path.name else 5]:
             path.write_bytes(damaged)
             record(raw, files)
-            try:
-                assert run(raw, tmp_path / "out") == good
-            except DataError as error:
-                assert path.name in str(error)
-                refused += 1
+            found = outcome(raw, tmp_path / "out")
+            assert path.name in found if isinstance(found, str) else found == good
+            refused += isinstance(found, str)
         path.write_bytes(whole)
     assert refused > PLACES
 
@@ -164,11 +171,9 @@ def test_an_h5ad_that_was_damaged_before_its_digest_was_taken_never_ends_in_a_tr
     for damaged in damaged_copies(whole, np.random.default_rng(3)):
         files[0].write_bytes(damaged)
         record(raw, files)
-        try:
-            run(raw, tmp_path / "out")
-        except DataError as error:
-            assert "cells.h5ad" in str(error) or "cohort c" in str(error)
-            refused += 1
+        found = outcome(raw, tmp_path / "out")
+        assert not isinstance(found, str) or "cells.h5ad" in found or "cohort c" in found
+        refused += isinstance(found, str)
     assert refused > 12  # all the cuts and foreign contents, and the flips in compressed numbers
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from consilience.simulate.cohort import write_cohort
 from consilience.simulate.truth import Truth, read_truth, write_truth
 from consilience.study.cohorts import Cohort

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
 from consilience.simulate.counts import (
     dispersion_trend,
     draw_counts,
     invert_negative_binomial,
     with_mitochondrial_share,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import stats
 
 N = 40_000
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from consilience.foundation.errors import ConfigError
 from consilience.simulate.cohort import planned_phenotypes
 from consilience.study.cohorts import Cohort

@@ -10,6 +10,10 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse, stats
+
 from consilience.foundation.files import write_json, write_parquet
 from consilience.simulate.bulk import simulate_bulk
 from consilience.simulate.pseudobulk import open_expression, sum_counts
@@ -18,9 +22,6 @@ from consilience.simulate.statistics import auroc, n_discoveries, rank_sum_z, si
 from consilience.simulate.truth import read_truth, write_truth
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import SimulationSection
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import sparse, stats
 
 Serve = Callable[..., Path]
 

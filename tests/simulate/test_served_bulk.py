@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from consilience.expression.genes import load_gene_table
 from consilience.foundation.errors import ConfigError
 from consilience.foundation.files import sha256_of

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import scanpy as sc
+from scipy import sparse
+
 from consilience.foundation.errors import ConfigError
 from consilience.simulate.catalogue import MARKERS
 from consilience.simulate.cells import cell_barcodes
@@ -20,7 +22,6 @@ from consilience.simulate.parallel import in_order
 from consilience.simulate.truth import Truth
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import SimulationSection
-from scipy import sparse
 
 Serve = Callable[..., Path]
 

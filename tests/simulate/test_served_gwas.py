@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
+
 from consilience.simulate.cohort import write_cohort
 from consilience.simulate.gwas import p_of
 from consilience.simulate.loci import draw_eqtl_effects, draw_ld, panel_ld, simulate_locus
 from consilience.simulate.truth import Truth
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import SimulationSection
-from scipy import stats
 
 Serve = Callable[..., Path]
 
@@ -165,7 +166,9 @@ def test_fdr_column_is_benjamini_hochberg(serve: Serve) -> None:
     assert table["FDR"].astype(float).to_numpy() == pytest.approx(expected, rel=2e-3, abs=1e-300)
 
 
-@pytest.mark.parametrize("sizes", [{"n_loci": 1, "snps_per_locus": 1}, {"n_loci": 3, "n_gwas": 1, "n_eqtl": 1}])
+@pytest.mark.parametrize(
+    "sizes", [{"n_loci": 1, "snps_per_locus": 1}, {"n_loci": 3, "n_gwas": 1, "n_eqtl": 1}]
+)
 def test_hostile_sizes_of_summary_statistics(sizes: dict[str, int], truth_dir: Path, tmp_path: Path) -> None:
     settings = SimulationSection.model_validate(
         {"n_genes": 600, "n_causal_genes": 20, "n_causal_pathways": 2, "summary_statistics": sizes}
@@ -175,5 +178,7 @@ def test_hostile_sizes_of_summary_statistics(sizes: dict[str, int], truth_dir: P
         truth_dir=truth_dir, served_dir=tmp_path / "served", samples_path=tmp_path / "samples.parquet", threads=1,
     )  # fmt: skip
     assert len(list((tmp_path / "served" / "ld").glob("*.ld.gz"))) == sizes["n_loci"]
-    ld = np.array(gzip.decompress(next((tmp_path / "served" / "ld").glob("*.ld.gz")).read_bytes()).split(), float)
+    ld = np.array(
+        gzip.decompress(next((tmp_path / "served" / "ld").glob("*.ld.gz")).read_bytes()).split(), float
+    )
     assert ld[0] == 1.0

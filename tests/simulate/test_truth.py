@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from consilience.expression.genes import load_gene_table
 from consilience.foundation.errors import ConfigError, DataError
 from consilience.pathways.gene_sets import load_gene_sets

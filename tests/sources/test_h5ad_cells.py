@@ -8,10 +8,11 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from scipy import sparse
+
 from consilience.foundation.errors import DataError
 from consilience.sources.cells import MemoryCounts, kept_in_memory
 from consilience.sources.h5ad import open_h5ad
-from scipy import sparse
 
 N_CELLS, N_GENES = 300, 40
 TEXT = h5py.string_dtype()

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
+
 from consilience.foundation.errors import ConsilienceError, DataError
 from consilience.foundation.files import sha256_of
 from consilience.simulate.cohort import write_cohort
@@ -19,7 +21,6 @@ from consilience.sources.ld import read_ld
 from consilience.sources.summary_statistics import prepare_summary_statistics
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import SimulationSection
-from scipy import stats
 
 COHORT = Cohort("gwas", "summary_statistics", "simulated", "gwas_ssf", label="A trait")
 GWAS = "chromosome base_pair_location effect_allele other_allele beta standard_error effect_allele_frequency p_value rsid n"

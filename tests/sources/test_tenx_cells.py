@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
 from consilience.foundation.errors import DataError
 from consilience.sources.mtx import NotSortedError, mtx_blocks
 from consilience.sources.raw_folder import RawFolder
 from consilience.sources.tenx import read_10x
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import sparse
 
 BANNER = "%%MatrixMarket matrix coordinate integer general\n"
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy import stats
+
 from consilience.simulate.bulk import simulate_bulk
 from consilience.simulate.truth import Truth, read_truth, write_truth
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import SimulationSection
-from scipy import stats
 
 COHORT = Cohort("null", "bulk", "simulated", "geo", "condition", ("ill",), ("well",))
 

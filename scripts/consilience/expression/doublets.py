@@ -1,9 +1,9 @@
 """How likely each barcode holds two cells of different kinds; the idea of Scrublet, in flat memory.
 
 Doublets of a sample are imitated by adding up random pairs of its cells and thinning the sums. A cell that
-lies among imitations is likely a doublet. The reference (observed and imitated cells) is a bounded subsample of
-each sample, chosen by the sorted names of cells, so that memory does not grow and the order of cells does not
-matter. Two cells of the same kind in one barcode cannot be told in this way.
+lies among imitations is likely a doublet. The reference (observed and imitated cells) is a bounded subsample
+of each sample, chosen by the sorted names of cells, so that memory does not grow and the order of cells does
+not matter. Two cells of the same kind in one barcode cannot be told in this way.
 """
 
 from __future__ import annotations
@@ -124,8 +124,6 @@ def _components(
     counts: sparse.csr_matrix, logged: sparse.csr_matrix
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Weights (genes, components) of the standardised variable genes, and the offset of their means."""
-    from scipy.linalg import eigh
-
     n, n_genes = logged.shape
     normalised = logged.astype(np.float64)
     np.expm1(normalised.data, out=normalised.data)
@@ -133,16 +131,25 @@ def _components(
     seen = np.bincount(counts.indices, minlength=n_genes) >= 3
     scored = highly_variable(mean=mean[seen], variance=variance[seen], n_top=N_GENES)
     genes = np.flatnonzero(seen)[scored.selected]
-    part = logged[:, genes].astype(np.float64)
-    mean, variance = _mean_variance(part)
-    sd = np.sqrt(np.where(variance > 0, variance, 1.0))
-    product = (part.T @ part).toarray() / n - np.outer(mean, mean)
-    correlation = product / sd[:, None] / sd[None, :]
-    n_components = max(1, min(N_COMPONENTS, genes.size - 1, n - 1))
-    _, vectors = eigh(correlation, subset_by_index=[max(0, genes.size - n_components), genes.size - 1])
+    part = logged[:, genes].toarray().astype(np.float64)
+    mean, sd = part.mean(axis=0), part.std(axis=0)
+    sd[sd == 0] = 1.0
+    vectors = principal_axes((part - mean) / sd, n_axes=max(1, min(N_COMPONENTS, genes.size - 1, n - 1)))
     weights = np.zeros((n_genes, vectors.shape[1]), dtype=np.float32)
     weights[genes] = vectors / sd[:, None]
     return weights, (mean / sd @ vectors).astype(np.float32)
+
+
+def principal_axes(centred: npt.NDArray[np.float64], *, n_axes: int) -> npt.NDArray[np.float64]:
+    """Leading principal axes (columns, n_axes) of `centred` (rows, columns), by its smaller product."""
+    from scipy.linalg import eigh
+
+    wide = centred.shape[0] < centred.shape[1]
+    product = centred @ centred.T if wide else centred.T @ centred
+    roots, vectors = eigh(product, subset_by_index=[product.shape[0] - n_axes, product.shape[0] - 1])
+    if not wide:
+        return np.asarray(vectors)
+    return np.asarray(centred.T @ vectors / np.sqrt(np.maximum(roots, 1e-12)))
 
 
 def _mean_variance(matrix: sparse.csr_matrix) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -168,45 +175,44 @@ def score_samples(
 
     `n_entries` (n,) genes seen in each cell, by which the references are shared out over passes.
     """
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    chosen = _choose_reference(candidates, samples, barcodes, seed, cohort)
-    # One thread: sums in the linear algebra, and with them neighbours, must not depend on the number of threads.
-    with threadpool_limits(limits=1, user_api="blas"):
-        return _score_chosen(source, genes, candidates, samples, chosen, n_entries, target_sum, seed, cohort)
-
-
-def _score_chosen(
-    source: CountSource, genes: GeneColumns, candidates: npt.NDArray[np.bool_], samples: Labels,
-    chosen: dict[int, npt.NDArray[np.int64]], n_entries: npt.NDArray[np.int32], target_sum: float, seed: int,
-    cohort: str,
-) -> npt.NDArray[np.float64]:  # fmt: skip
-    """Scores of all candidates, in as many turns over the counts as the references need."""
     scores = np.full(source.n_cells, np.nan)
-    for turn in _turns(chosen, n_entries):
-        references = {
-            code: build_reference(
-                counts=counts,
-                target_sum=target_sum,
-                rng=stream(seed, cohort, "doublets", samples.levels[code]),
-            )
-            for code, counts in _collect(source, genes, {code: chosen[code] for code in turn})
-        }
-        mine = candidates & np.isin(samples.codes, turn)
-        own = np.full(source.n_cells, -1, dtype=np.int64)
-        for code in turn:
-            own[chosen[code]] = np.arange(chosen[code].size)
-        for start, block in source.blocks(BLOCK_CELLS, mine):
-            rows = np.flatnonzero(mine[start : start + block.shape[0]])
-            part = select_block(block, kept=mine[start : start + block.shape[0]], genes=genes)
-            logged = log_normalised(part, target_sum=target_sum)
-            codes = samples.codes[start + rows]
-            for code in np.unique(codes):
-                of_sample = np.flatnonzero(codes == code)
-                cells = start + rows[of_sample]
-                scores[cells] = doublet_scores(
-                    logged=logged[of_sample], reference=references[int(code)], own=own[cells]
+    chosen = _choose_reference(candidates, samples, barcodes, seed, cohort)
+    # One thread: rounding in the linear algebra, and with it neighbours, must not depend on their number.
+    with threadpool_limits(limits=1, user_api="blas"):
+        for turn in _turns(chosen, n_entries, n_genes=genes.n_genes):
+            references = {
+                code: build_reference(
+                    counts=counts,
+                    target_sum=target_sum,
+                    rng=stream(seed, cohort, "doublets", samples.levels[code]),
                 )
+                for code, counts in _collect(source, genes, {code: chosen[code] for code in turn})
+            }
+            mine = candidates & np.isin(samples.codes, turn)
+            own = np.full(source.n_cells, -1, dtype=np.int64)
+            for code in turn:
+                own[chosen[code]] = np.arange(chosen[code].size)
+            for start, block in source.blocks(BLOCK_CELLS, mine):
+                rows = start + np.flatnonzero(mine[start : start + block.shape[0]])
+                part = select_block(block, kept=mine[start : start + block.shape[0]], genes=genes)
+                logged = log_normalised(part, target_sum=target_sum)
+                scores[rows] = _score_cells(logged, samples.codes[rows], references, own[rows])
+    return scores
+
+
+def _score_cells(
+    logged: sparse.csr_matrix,
+    codes: npt.NDArray[np.int32],
+    references: dict[int, DoubletReference],
+    own: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float64]:
+    """Scores of cells (cells, genes), each by the reference of its sample."""
+    scores = np.empty(codes.size)
+    for code in np.unique(codes):
+        mine = np.flatnonzero(codes == code)
+        scores[mine] = doublet_scores(logged=logged[mine], reference=references[int(code)], own=own[mine])
     return scores
 
 
@@ -228,12 +234,15 @@ def _choose_reference(
     return chosen
 
 
-def _turns(chosen: dict[int, npt.NDArray[np.int64]], n_entries: npt.NDArray[np.int32]) -> Iterator[list[int]]:
-    """Samples whose references fit into memory together."""
+def _turns(
+    chosen: dict[int, npt.NDArray[np.int64]], n_entries: npt.NDArray[np.int32], *, n_genes: int
+) -> Iterator[list[int]]:
+    """Samples whose references (entries of cells, then weights and points) fit into memory together."""
     turn: list[int] = []
     held = 0
     for code, cells in chosen.items():
-        size = int(n_entries[cells].sum()) * (1 + IMITATIONS_PER_CELL) // 2
+        layout = (n_genes + cells.size * (1 + IMITATIONS_PER_CELL)) * N_COMPONENTS // 2
+        size = int(n_entries[cells].sum()) + layout
         if turn and held + size > REFERENCE_ENTRIES:
             yield turn
             turn, held = [], 0
