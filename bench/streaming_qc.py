@@ -168,7 +168,7 @@ def scanpy_way(path: Path, out: Path | None) -> dict[str, float]:
     sc.pp.log1p(data)
     sc.pp.highly_variable_genes(data, n_top_genes=N_TOP)
     if out is not None:
-        data.write_h5ad(out, compression="lzf")
+        data.write_h5ad(out, compression="gzip", compression_opts=1)
     seconds = time.perf_counter() - started
     means = np.asarray(data.X.mean(axis=0, dtype=np.float64)).ravel()
     selected = data.var["highly_variable"].to_numpy()

@@ -40,6 +40,7 @@ CONTAINERS = STUDY.config.containers
 CHECKOUT = Path(workflow.basedir)
 CHECKOUT = Path() if CHECKOUT == Path.cwd() else CHECKOUT
 RESOURCES = str(CHECKOUT / "resources")
+SHIPPED = ("hallmark", "reactome")
 GENE_TABLE = f"{RESOURCES}/genes/human_genes.tsv.gz"
 
 
@@ -93,10 +94,7 @@ def offered(wildcards):
 
 def gene_set_files(wildcards):
     """Shipped collections by name, the user's own by path."""
-    shipped = {
-        name: f"{RESOURCES}/gene_sets/{name}.gmt.gz"
-        for name in ("hallmark", "reactome")
-    }
+    shipped = {name: f"{RESOURCES}/gene_sets/{name}.gmt.gz" for name in SHIPPED}
     return [shipped.get(name, name) for name in STUDY.config.pathways.gene_sets]
 
 

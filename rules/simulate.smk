@@ -11,13 +11,22 @@ MAKES     truth/*                        what was planted
 TRUTH = f"{RESULTS}/truth/truth.json"
 PLANTED = {
     name: f"{RESULTS}/truth/{name}.parquet"
-    for name in ("genes", "pathways", "cell_types", "perturbations")
+    for name in (
+        "genes",
+        "pathways",
+        "cell_types",
+        "perturbations",
+        "expression_model",
+        "programs",
+        "perturbation_groups",
+    )
 }
 
 
 rule simulate_truth:
     input:
         genes=GENE_TABLE,
+        gene_sets=[f"{RESOURCES}/gene_sets/{name}.gmt.gz" for name in SHIPPED],
     output:
         **PLANTED,
         truth=TRUTH,

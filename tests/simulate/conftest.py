@@ -22,16 +22,16 @@ SETTINGS = {
     "summary_statistics": {"n_loci": 12, "snps_per_locus": 10},
 }
 COHORTS = {
-    "geo": Cohort("geo", "bulk", "simulated", "geo", "disease state", ("ill",), ("well",), "subject id", "", "batch"),
+    "geo": Cohort("geo", "bulk", "simulated", "geo", "disease state", ("diseased",), ("healthy",), "subject id", "", "batch"),
     "gdc": Cohort(
         "gdc", "bulk", "simulated", "gdc", "sample_type", ("Primary Tumor",), ("Solid Tissue Normal",), "case_id",
         "", "plate",
     ),
     "tenx": Cohort(
-        "tenx", "single_cell", "simulated", "10x", "condition", ("ill",), ("well",), "donor", "cell_type", "batch"
+        "tenx", "single_cell", "simulated", "10x", "condition", ("diseased",), ("healthy",), "donor", "cell_type", "batch"
     ),
     "cells": Cohort(
-        "cells", "single_cell", "simulated", "h5ad", "condition", ("ill",), ("well",), "donor", "cell_type", "batch"
+        "cells", "single_cell", "simulated", "h5ad", "condition", ("diseased",), ("healthy",), "donor", "cell_type", "batch"
     ),
     "screen": Cohort(
         "screen", "perturbation", "simulated", "h5ad", "", (), ("non-targeting",), "", "cell_line", "gem_group", "gene"

@@ -14,7 +14,7 @@ from consilience.study.cohorts import Cohort
 from consilience.study.sections import SimulationSection
 
 BULK = Cohort(
-    "b", "bulk", "simulated", "geo", "disease state", ("ill",), ("well",), "subject id", "", "batch"
+    "b", "bulk", "simulated", "geo", "disease state", ("diseased",), ("healthy",), "subject id", "", "batch"
 )
 
 
@@ -35,13 +35,13 @@ def test_planning_imports_neither_numpy_nor_pandas(root: Path) -> None:
 def test_no_batch_belongs_to_one_arm(n_case: int, n_control: int) -> None:
     settings = SimulationSection.model_validate({"bulk": {"n_case": n_case, "n_control": n_control}})
     columns = planned_phenotypes(cohort=BULK, settings=settings)
-    assert columns["disease state"].count("ill") == n_case
-    assert columns["disease state"].count("well") == n_control
+    assert columns["disease state"].count("diseased") == n_case
+    assert columns["disease state"].count("healthy") == n_control
     for batch in set(columns["batch"]):
         arms = {
             arm for arm, one in zip(columns["disease state"], columns["batch"], strict=True) if one == batch
         }
-        assert arms == {"ill", "well"}
+        assert arms == {"diseased", "healthy"}
     assert len(set(columns["subject id"])) == n_case + n_control
 
 
@@ -64,8 +64,8 @@ def test_half_of_the_normals_of_a_gdc_project_have_a_tumour_of_the_same_patient(
 def test_sizes_of_one_cohort_stand_over_the_common_ones() -> None:
     settings = SimulationSection.model_validate({"cohorts": {"b": {"n_case": 4}}})
     columns = planned_phenotypes(cohort=BULK, settings=settings)
-    assert columns["disease state"].count("ill") == 4
-    assert columns["disease state"].count("well") == 30
+    assert columns["disease state"].count("diseased") == 4
+    assert columns["disease state"].count("healthy") == 30
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,18 @@ def test_a_format_of_another_kind_is_refused() -> None:
 
 
 def test_perturbation_cohorts_plan_their_levels_and_summary_statistics_none() -> None:
-    screen = Cohort("s", "perturbation", "simulated", "h5ad", "", (), ("ntc",), "", "line", "gem", "gene")
+    screen = Cohort("s", "perturbation", "simulated", "h5ad", "", (), ("non-targeting",), "", "cell_line", "gem_group", "gene")
     columns = planned_phenotypes(cohort=screen, settings=SimulationSection())
-    assert set(columns) == {"line", "gem", "gene"}
-    assert "ntc" in columns["gene"]
-    assert len(set(columns["line"])) == 4
+    assert set(columns) == {"cell_line", "gem_group", "gene"}
+    assert "non-targeting" in columns["gene"]
+    assert len(set(columns["cell_line"])) == 4
     gwas = Cohort("w", "summary_statistics", "simulated", "gwas_ssf")
     assert planned_phenotypes(cohort=gwas, settings=SimulationSection()) == {}
+
+
+@pytest.mark.parametrize("served", ["geo", "gdc"])
+def test_the_words_of_a_served_cohort_do_not_follow_the_sheet(served: str) -> None:
+    odd = Cohort("odd", "bulk", "simulated", served, "state", ("sick",), ("fine",), "who", "", "lot")
+    columns = planned_phenotypes(cohort=odd, settings=SimulationSection())
+    assert not {"state", "who", "lot"} & set(columns)
+    assert not any({"sick", "fine"} & set(values) for values in columns.values())

@@ -110,7 +110,7 @@ def prepared_bulk(
 ) -> None:
     """The plainest preparation: all sound samples, log counts per million."""
     truth = read_truth(truth_dir)
-    cohort = Cohort(name, "bulk", "simulated", "geo", "condition", ("ill",), ("well",))
+    cohort = Cohort(name, "bulk", "simulated", "geo", "condition", ("diseased",), ("healthy",))
     bulk = simulate_bulk(cohort=cohort, settings=settings, truth=truth)
     sound = ~bulk.facts["outlier"].to_numpy()
     logs = np.log2(bulk.counts / bulk.counts.sum(axis=1, keepdims=True) * 1e6 + 1)[sound]
@@ -207,7 +207,7 @@ def cell_checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str,
         data = anndata.read_h5ad(folder / "served" / name / f"{name}.h5ad")
         data.layers["counts"] = data.X
         data.obs["doublet_score"] = np.asarray(data.X.sum(axis=1)).ravel()
-        data.obs = data.obs.rename(columns={"cell_line": "cell_type"})
+        data.obs = data.obs.rename(columns={"cell_line": "cell_type", "gene": "perturbation"})
         if name == "sc":
             data.obs["arm"] = facts["arm"].to_numpy()
         bad = facts["outlier"].to_numpy()

@@ -214,12 +214,3 @@ def test_more_outliers_than_half_of_the_samples(
             samples_path=tmp_path / "samples.parquet", threads=1,
         )  # fmt: skip
     assert not any(tmp_path.iterdir())
-
-
-def test_a_gdc_cohort_has_gdc_columns(truth_dir: Path, settings: SimulationSection, tmp_path: Path) -> None:
-    odd = Cohort("odd", "bulk", "simulated", "gdc", "disease state", ("ill",), ("well",))
-    with pytest.raises(ConfigError, match="sample_type"):
-        write_cohort(
-            cohort=odd, settings=settings, seed=7, truth_dir=truth_dir, served_dir=tmp_path / "served",
-            samples_path=tmp_path / "samples.parquet", threads=1,
-        )  # fmt: skip

@@ -73,7 +73,7 @@ def test_both_formats_of_one_cohort_hold_the_same_cells(
     truth_dir: Path, settings: SimulationSection, cohorts: dict[str, Cohort], serve: Serve, tmp_path: Path
 ) -> None:
     twin = Cohort(
-        **{**cohorts["tenx"].to_params(), "location": "h5ad", "case": ("ill",), "control": ("well",)}
+        **{**cohorts["tenx"].to_params(), "location": "h5ad", "case": ("diseased",), "control": ("healthy",)}
     )
     write_cohort(
         cohort=twin, settings=settings, seed=7, truth_dir=truth_dir, served_dir=tmp_path / "served",

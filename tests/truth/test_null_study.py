@@ -14,7 +14,7 @@ from consilience.simulate.truth import Truth, read_truth, write_truth
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import SimulationSection
 
-COHORT = Cohort("null", "bulk", "simulated", "geo", "condition", ("ill",), ("well",))
+COHORT = Cohort("null", "bulk", "simulated", "geo", "condition", ("diseased",), ("healthy",))
 
 
 def settings_of(effect: float, *, n_per_arm: int, n_genes: int = 800) -> SimulationSection:

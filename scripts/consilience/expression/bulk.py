@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +42,6 @@ def prepare_bulk(
     qc_path: Path,
 ) -> None:
     """Prepare one bulk cohort (see `prepare.prepare_cohort`)."""
-    started = time.monotonic()
     matrix = read_bulk(open_raw_folder(raw_dir))
     log.info("%s: %d samples, %d genes", cohort.name, len(matrix.samples), len(matrix.genes))
     phenotypes = standard_phenotypes(
@@ -67,7 +65,7 @@ def prepare_bulk(
     record = quality_record(
         cohort, matrix=matrix, phenotypes=phenotypes, named=named, verdict=verdict, normalised=normalised
     )
-    write_json(qc_path, record | {"seconds": round(time.monotonic() - started, 2)})
+    write_json(qc_path, record)
 
 
 def read_bulk(folder: RawFolder) -> BulkMatrix:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,7 +53,6 @@ def prepare_cells(
     qc_path: Path,
 ) -> None:
     """Prepare one single-cell or perturbation cohort (see `prepare.prepare_cohort`)."""
-    started = time.monotonic()
     with scratch_folder(expression_path.parent / f".tmp-cells-{cohort.name}") as scratch:
         matrix = read_cells(open_raw_folder(raw_dir), scratch=scratch)
         log.info("%s: %d cells, %d genes", cohort.name, matrix.n_cells, len(matrix.genes))
@@ -82,7 +80,7 @@ def prepare_cells(
         cohort, matrix=matrix, phenotypes=phenotypes, genes=genes, verdict=verdict, moments=moments,
         highly_variable=variable.selected, normalisation=record,
     )  # fmt: skip
-    write_json(qc_path, quality_record | {"seconds": round(time.monotonic() - started, 2)})
+    write_json(qc_path, quality_record)
 
 
 @contextmanager

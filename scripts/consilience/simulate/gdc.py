@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from consilience.expression.gene_table import load_gene_table
-from consilience.foundation.errors import ConfigError
 from consilience.foundation.seeds import stream
 from consilience.simulate.bulk import BulkCohort
-from consilience.simulate.plan import PlannedSample, column_names
+from consilience.simulate.plan import PlannedSample
 from consilience.simulate.truth import Truth
 from consilience.study.cohorts import Cohort
 
@@ -29,13 +28,6 @@ PAR1_END = 2_781_479
 
 def write_gdc(folder: Path, *, cohort: Cohort, bulk: BulkCohort, truth: Truth) -> None:
     """Write ``files.json`` and one STAR-counts table for each sample in a folder of its file id."""
-    names = column_names(cohort)
-    for key, word in (("condition", "sample_type"), ("donor", "case_id"), ("batch", "plate")):
-        if names[key] != word:
-            raise ConfigError(
-                f"a simulated GDC cohort has its {key} in {word!r}", where=f"cohort {cohort.name}: {key}",
-                value=names[key], allowed=word, mend=f"write {word} in the cohort sheet",
-            )  # fmt: skip
     genes = GeneColumns(truth)
     hits = []
     for row, one in enumerate(bulk.planned):

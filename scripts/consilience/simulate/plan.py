@@ -23,12 +23,20 @@ N_CELL_GROUPS = 2
 CELL_LINES = (
     "K562", "RPE1", "HepG2", "Jurkat", "A549", "HCT116", "THP1", "MCF7", "HeLa", "U2OS", "HEK293T", "A375",
 )  # fmt: skip
+UNPERTURBED = "non-targeting"
+_LEVELS = {"case": "diseased", "control": "healthy"}
+_COLUMNS = {
+    "bulk": {"condition": "disease state", "donor": "subject id", "batch": "batch", "sex": "Sex"},
+    "single_cell": {"condition": "condition", "donor": "donor", "batch": "batch", "cell_type": "cell_type"},
+    "perturbation": {"batch": "gem_group", "cell_type": "cell_line", "perturbation": "gene"},
+}
+_GDC_COLUMNS = {"condition": "sample_type", "donor": "case_id", "batch": "plate", "sex": "gender"}
 Sizes = TypeVar("Sizes", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedSample:
-    """One sample before anything is drawn: `arm` is case or control, `level` its word in the sheet."""
+    """One sample before anything is drawn: `arm` is case or control, `level` its word in the served files."""
 
     sample: str
     donor: str
@@ -95,8 +103,8 @@ def planned_samples(cohort: Cohort, settings: SimulationSection) -> list[Planned
     """The samples of a bulk or single-cell cohort, arms in turn, batches balanced within each arm."""
     sizes = bulk_sizes(cohort, settings) if cohort.kind == "bulk" else cell_sizes(cohort, settings)
     n_of = {"case": sizes.n_case, "control": sizes.n_control}
-    levels = {"case": cohort.case or ("case",), "control": cohort.control or ("control",)}
-    paired = cohort.kind == "bulk" and served_format(cohort) == "gdc"
+    paired = served_format(cohort) == "gdc"
+    levels = {"case": "Primary Tumor", "control": "Solid Tissue Normal"} if paired else _LEVELS
     planned: list[PlannedSample] = []
     for rank in range(max(n_of.values())):
         for arm in ("case", "control"):
@@ -105,27 +113,20 @@ def planned_samples(cohort: Cohort, settings: SimulationSection) -> list[Planned
                 shares_case = paired and arm == "control" and rank % 2 == 0 and rank < n_of["case"]
                 donor = planned[-1].donor if shares_case else _donor_name(number, paired)
                 sex = planned[-1].sex if shares_case else "female" if (rank // N_BATCHES) % 2 == 0 else "male"
-                level = levels[arm][rank % len(levels[arm])]
                 batch = f"A{101 + rank % N_BATCHES}" if paired else f"batch{rank % N_BATCHES + 1}"
-                sample = _sample_name(number, arm=arm, level=level, donor=donor, paired=paired)
-                planned.append(PlannedSample(sample, donor, arm, level, batch, sex))
+                sample = _sample_name(number, arm=arm, donor=donor, paired=paired)
+                planned.append(PlannedSample(sample, donor, arm, levels[arm], batch, sex))
     return planned
-
-
-_TCGA_SAMPLE_TYPES = {
-    "Primary Tumor": "01", "Recurrent Tumor": "02", "Metastatic": "06", "Blood Derived Normal": "10",
-    "Solid Tissue Normal": "11",
-}  # fmt: skip
 
 
 def _donor_name(number: int, gdc: bool) -> str:
     return f"TCGA-ZZ-{number:04d}" if gdc else f"P{number:04d}"
 
 
-def _sample_name(number: int, *, arm: str, level: str, donor: str, paired: bool) -> str:
+def _sample_name(number: int, *, arm: str, donor: str, paired: bool) -> str:
     if not paired:
         return f"S{number:04d}"
-    code = _TCGA_SAMPLE_TYPES.get(level, "01" if arm == "case" else "11")
+    code = "01" if arm == "case" else "11"  # TCGA's codes for primary tumour and solid tissue normal
     return f"{donor}-{code}A"
 
 
@@ -160,7 +161,7 @@ def planned_phenotypes(*, cohort: Cohort, settings: SimulationSection) -> dict[s
 
 def _planned_perturbations(cohort: Cohort, settings: SimulationSection) -> dict[str, list[str]]:
     sizes, names = perturbation_sizes(cohort, settings), column_names(cohort)
-    levels = [control_level(cohort), *(f"gene-{i + 1}" for i in range(sizes.n_perturbations))]
+    levels = [UNPERTURBED, *(f"gene-{i + 1}" for i in range(sizes.n_perturbations))]
     groups = [f"gem{i + 1}" for i in range(N_CELL_GROUPS)]
     rows = [
         (line, group, level)
@@ -172,20 +173,11 @@ def _planned_perturbations(cohort: Cohort, settings: SimulationSection) -> dict[
     return {names["cell_type"]: lines, names["batch"]: batches, names["perturbation"]: perturbed}
 
 
-def control_level(cohort: Cohort) -> str:
-    """The word for cells that were not perturbed."""
-    return cohort.control[0] if cohort.control else "non-targeting"
-
-
 def column_names(cohort: Cohort) -> dict[str, str]:
-    """Names of the phenotype columns as this cohort's sheet row calls them, with a default for each."""
-    gdc = cohort.kind == "bulk" and served_format(cohort) == "gdc"
-    perturbation = cohort.kind == "perturbation"
-    return {
-        "condition": "" if perturbation else cohort.condition or ("sample_type" if gdc else "condition"),
-        "donor": "" if perturbation else cohort.donor or ("case_id" if gdc else "donor"),
-        "batch": cohort.batch or ("plate" if gdc else "batch"),
-        "cell_type": cohort.cell_type or ("cell_line" if perturbation else "cell_type"),
-        "perturbation": cohort.perturbation or "perturbation",
-        "sex": "gender" if gdc else "Sex" if cohort.kind == "bulk" else "sex",
-    }
+    """Names of the phenotype columns in the served files ("" where this kind has none).
+
+    They do not depend on the sheet: a simulated source, like a real one, has its own words, and a sheet that
+    misspells them is refused before any job.
+    """
+    own = _GDC_COLUMNS if served_format(cohort) == "gdc" else _COLUMNS[cohort.kind]
+    return {"condition": "", "donor": "", "cell_type": "", "perturbation": "", "sex": "sex", **own}

@@ -25,9 +25,9 @@ from consilience.simulate.cells import (
 )
 from consilience.simulate.plan import (
     N_CELL_GROUPS,
+    UNPERTURBED,
     cell_line_names,
     column_names,
-    control_level,
     perturbation_sizes,
 )
 from consilience.simulate.truth import Truth, line_gains
@@ -159,7 +159,7 @@ class ScreenCells:
             first=context.first + start, n=n, seed=self.truth.seed, cohort=self.cohort.name,
             suffix=f"-{context.number + 1}",
         )  # fmt: skip
-        labels = [names[t] if t >= 0 else control_level(self.cohort) for t in targets]
+        labels = [names[t] if t >= 0 else UNPERTURBED for t in targets]
         columns = {
             words["cell_type"]: [context.line] * n,
             words["batch"]: [context.group] * n,

@@ -1,0 +1,1 @@
+"""Where raw data come from, and how each served format is read into a common object."""

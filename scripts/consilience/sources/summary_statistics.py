@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 def prepare_summary_statistics(*, cohort: Cohort, raw_dir: Path, out_dir: Path, qc_path: Path) -> None:
     """Read and check the raw files of a cohort; write gwas, eqtl and ld as parquet and qc.json."""
-    started = time.monotonic()
     folder, findings = open_raw_folder(raw_dir), Findings()
     if folder.format != "gwas_ssf":
         raise DataError(f"a summary-statistics cohort needs GWAS-SSF, eQTL and LD files, not {folder.format}",
@@ -53,7 +51,6 @@ def prepare_summary_statistics(*, cohort: Cohort, raw_dir: Path, out_dir: Path, 
             "n_people_eqtl": float(eqtl["n"].median()),
             "messages": findings.messages,
             "removed_by_reason": dict(findings.removed),
-            "seconds": round(time.monotonic() - started, 3),
         },
     )
 
