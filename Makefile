@@ -19,10 +19,10 @@ demo: setup  ## run the embedded study whose truth is known, and say where its r
 	  && echo "make demo: done in $$(( $$(date +%s) - start )) s. Open results/demo/report/index.html"
 
 test: setup lint  ## lint, types and quick tests
-	@$(BIN)/python -m pytest -n $(CORES) -m "not slow" && echo "make test: lint, types and tests passed"
+	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m "not slow" && echo "make test: lint, types and tests passed"
 
 test-all: setup lint  ## also the slow tests: simulation studies, kill-and-rerun trials
-	@$(BIN)/python -m pytest -n $(CORES) && echo "make test-all: lint, types and all tests passed"
+	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile && echo "make test-all: lint, types and all tests passed"
 
 lint: setup  ## ruff, mypy --strict, snakefmt, snakemake --lint, spelling
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy --no-error-summary \

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np
 import torch
+
 from consilience.pathways.layer import PathwayLinear
 from consilience.pathways.wiring import Wiring, wire
 

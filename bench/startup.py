@@ -62,7 +62,9 @@ def main(*, quick: bool) -> None:
     """Print the table."""
     repeats = 1 if quick else 5
     start, each = per_job()
-    print(f"| what | seconds |\n|---|---|\n| snakemake starts | {start:.2f} |\n| each job, empty | {each:.2f} |")
+    print(
+        f"| what | seconds |\n|---|---|\n| snakemake starts | {start:.2f} |\n| each job, empty | {each:.2f} |"
+    )
     for name, statement in IMPORTS.items():
         command = [sys.executable, "-c", f"import sys; sys.path.insert(0, 'scripts'); {statement}"]
         seconds(command, folder=ROOT, repeats=1)

@@ -241,6 +241,20 @@ def table(sizes: list[int], repeats: int) -> str:
     return "\n".join(lines)
 
 
+def setting() -> str:
+    """When, where and with which versions."""
+    import os
+    import platform
+    from datetime import UTC, datetime
+    from importlib.metadata import version
+
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("scanpy", "anndata", "numpy", "numba", "h5py")
+    )
+    day = datetime.now(tz=UTC).date()
+    return f"{day}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}."
+
+
 def main() -> None:
     """Run the bench and write its table."""
     parser = argparse.ArgumentParser(
@@ -257,7 +271,8 @@ def main() -> None:
         [5_000, 20_000] if given.quick else [50_000, 100_000, 200_000], repeats=1 if given.quick else 3
     )
     if not given.quick:
-        text = f"# Streaming quality control against scanpy\n\n{__doc__.split(chr(10) * 2)[1]}\n\n{found}\n"
+        explained = str(__doc__).split("\n\n")[1]
+        text = f"# Streaming quality control against scanpy\n\n{setting()}\n\n{explained}\n\n{found}\n"
         (Path(__file__).parent / "results-streaming_qc.md").write_text(text, encoding="utf-8")
     print(found)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from consilience.report.page import write_report
 
 pytestmark = pytest.mark.browser

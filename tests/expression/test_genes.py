@@ -9,15 +9,16 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
 from consilience.expression.duplicates import merge_duplicates
 from consilience.expression.gene_dates import date_candidates, month_and_number
 from consilience.expression.gene_table import GeneTable
 from consilience.expression.genes import HOWS, SEX_GENES, load_gene_table, resolve
 from consilience.foundation.errors import DataError
 from consilience.foundation.places import ROOT
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import sparse
 
 
 @pytest.fixture(scope="module")

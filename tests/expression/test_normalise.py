@@ -9,11 +9,12 @@ import anndata
 import numpy as np
 import pytest
 import scanpy as sc
+from hypothesis import given
+from hypothesis import strategies as st
+
 from consilience.expression.normalise import effective_library, kept_genes, log_cpm, size_factors
 from consilience.foundation.errors import DataError
 from consilience.foundation.seeds import stream
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def draw(n_samples: int, n_genes: int, *, mean: float, seed: int) -> np.ndarray:

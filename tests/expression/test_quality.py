@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from consilience.expression.quality import (
     mad_limits,
     mad_of,
@@ -12,8 +15,6 @@ from consilience.expression.quality import (
     subgroup_members,
 )
 from consilience.foundation.seeds import stream
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def median(values: list[float]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from consilience.expression.sex import check_sex
 
 GENES = {"XIST": 0, "RPS4Y1": 1, "DDX3Y": 2, "KDM5D": 3, "OTHER": 4}

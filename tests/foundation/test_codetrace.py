@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+
 from consilience.foundation import codetrace
 from consilience.foundation.codetrace import PLUMBING, code, dependencies
 

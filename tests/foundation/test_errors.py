@@ -3,6 +3,7 @@
 import pickle
 
 import pytest
+
 from consilience.foundation.errors import (
     ConsilienceError,
     DataError,

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import (
     atomic_path,

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from consilience.foundation.errors import DataError
 from consilience.foundation.jobs import explain, job, progress
 

@@ -1,10 +1,11 @@
 """Streams depend on names, not on order."""
 
 import numpy as np
-from consilience.foundation.seeds import stream
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+
+from consilience.foundation.seeds import stream
 
 keys = st.lists(st.one_of(st.text(max_size=8), st.integers(0, 9)), max_size=4)
 

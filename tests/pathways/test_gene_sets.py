@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from consilience.expression.genes import load_gene_table
 from consilience.foundation.errors import ConfigError, DataError
 from consilience.pathways.gene_sets import GeneSet, load_gene_sets, read_gmt, to_current_symbols
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def write(folder, data: str | bytes, name: str = "sets.gmt"):

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from consilience.foundation.errors import ModelError
-from consilience.pathways import products
-from consilience.pathways.layer import PathwayLinear
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+
+from consilience.foundation.errors import ModelError
+from consilience.pathways import products
+from consilience.pathways.layer import PathwayLinear
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
 EVERY = ["compiled", "embedding_bag", "dense"]

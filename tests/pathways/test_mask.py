@@ -9,6 +9,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+
 from consilience.foundation.errors import DataError
 from consilience.pathways.gene_sets import GeneSet
 from consilience.pathways.mask import build_mask, read_var_names, write_mask

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 
 import pytest
+
 from consilience.foundation.files import sha256_of
 from consilience.foundation.places import RESOURCES
 from consilience.pathways.gene_sets import SHIPPED

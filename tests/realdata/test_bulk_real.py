@@ -11,6 +11,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+
 from consilience.expression.genes import load_gene_table, resolve
 from consilience.expression.prepare import prepare_cohort
 from consilience.foundation.errors import DataError

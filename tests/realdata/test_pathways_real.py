@@ -7,6 +7,7 @@ from collections import Counter
 
 import pandas as pd
 import pytest
+
 from consilience.expression.duplicates import merge_duplicates
 from consilience.expression.genes import load_gene_table, resolve
 from consilience.pathways.gene_sets import load_gene_sets, read_gmt

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from consilience.expression.bulk import read_bulk
 from consilience.expression.prepare import prepare_cohort
 from consilience.foundation.errors import DataError

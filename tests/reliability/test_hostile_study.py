@@ -2,9 +2,19 @@
 
 import pytest
 
-from ..workflow.conftest import GWAS, TISSUE, Checkout, copy_checkout
+from checkouts import GWAS, TISSUE, Checkout, copy_checkout
 
-HOSTILE = ["x$(touch${IFS}PWNED)", "y;touch", "`touch`", "../../escape", "/abs/path", "-rf", "a|b", "nul", "é"]
+HOSTILE = [
+    "x$(touch${IFS}PWNED)",
+    "y;touch",
+    "`touch`",
+    "../../escape",
+    "/abs/path",
+    "-rf",
+    "a|b",
+    "nul",
+    "é",
+]
 
 
 @pytest.fixture
@@ -13,7 +23,9 @@ def checkout(tmp_path) -> Checkout:
 
 
 def tree(folder):
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if ".snakemake" not in path.parts}
+    return {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if ".snakemake" not in path.parts
+    }
 
 
 def test_hostile_names_never_reach_a_job(checkout):

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from ..workflow.conftest import BLOOD, GWAS, TISSUE, Checkout, copy_checkout
+from checkouts import BLOOD, GWAS, TISSUE, Checkout, copy_checkout
 
 pytestmark = pytest.mark.slow
 UNSTABLE = {"provenance.json", "run.json", "index.html", "versions.tsv"}
@@ -30,7 +30,11 @@ def digests(folder):
 def start(checkout):
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "study.yaml"]
     return subprocess.Popen(
-        command, cwd=checkout.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=checkout.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
 
 
@@ -71,7 +75,9 @@ def test_a_full_disk_is_said_and_can_be_mended(tmp_path, undisturbed, megabytes)
     small_disk = tmp_path / "results"
     small_disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(small_disk)], check=False, capture_output=True
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(small_disk)],
+        check=False,
+        capture_output=True,
     )
     if mounted.returncode != 0:
         pytest.skip("mounting a small disk needs root on Linux")

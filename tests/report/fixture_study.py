@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from consilience.foundation.files import write_json, write_parquet, write_text
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import Config, ReportSection, StudySection

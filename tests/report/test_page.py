@@ -11,6 +11,7 @@ from typing import Any
 
 import html5lib
 import pytest
+
 from consilience.foundation.errors import DataError
 from consilience.report.page import block_json, write_report
 from consilience.study.sections import ReportSection

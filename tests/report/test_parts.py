@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from consilience.report import figures, literature, sections, words
 from consilience.report.cells import cell_text, number_text, table_json, tsv_text
 from consilience.report.citations import Citation, MethodNote, cited
 from consilience.report.elements import Column, Group, Section, SectionMaker, Table, Text, tables_of
 from consilience.report.pseudonyms import Pseudonyms
-from hypothesis import given
-from hypothesis import strategies as st
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 

@@ -86,7 +86,19 @@ def test_a_format_of_another_kind_is_refused() -> None:
 
 
 def test_perturbation_cohorts_plan_their_levels_and_summary_statistics_none() -> None:
-    screen = Cohort("s", "perturbation", "simulated", "h5ad", "", (), ("non-targeting",), "", "cell_line", "gem_group", "gene")
+    screen = Cohort(
+        "s",
+        "perturbation",
+        "simulated",
+        "h5ad",
+        "",
+        (),
+        ("non-targeting",),
+        "",
+        "cell_line",
+        "gem_group",
+        "gene",
+    )
     columns = planned_phenotypes(cohort=screen, settings=SimulationSection())
     assert set(columns) == {"cell_line", "gem_group", "gene"}
     assert "non-targeting" in columns["gene"]

@@ -4,6 +4,7 @@ import hashlib
 import json
 
 import pytest
+
 from consilience.foundation.errors import DataError, DownloadError
 from consilience.sources.fetch import fetch_cohort
 from consilience.study.cohorts import Cohort

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from consilience.foundation.errors import DataError
 from consilience.sources.gdc import phenotype, read_gdc, read_star_counts
 from consilience.sources.raw_folder import RawFolder, detect_format

@@ -6,6 +6,7 @@ import gzip
 from pathlib import Path
 
 import pytest
+
 from consilience.foundation.errors import DataError
 from consilience.sources.geo import characteristics, join_samples, parse_series_matrix, read_geo
 from consilience.sources.raw_folder import RawFolder, detect_format

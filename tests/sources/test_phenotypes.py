@@ -8,6 +8,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+
 from consilience.foundation.errors import DataError
 from consilience.sources.phenotypes import peek_phenotypes, standard_phenotypes
 from consilience.study.cohorts import Cohort

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import sha256_of
 from consilience.sources.raw_folder import detect_format, open_raw_folder, verify_raw_folder

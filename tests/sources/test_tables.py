@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from consilience.foundation.errors import DataError
 from consilience.sources.matrix import whole_counts
 from consilience.sources.raw_folder import RawFolder, samples_table_of
 from consilience.sources.tables import read_count_table, read_samples_table, read_tables
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 COUNTS = "gene\tA\tB\tC\nTP53\t1\t0\t3\nXIST\t10\t20\t30\n"
 SAMPLES = "sample\tgroup\tcode\nA\tcase\t001\nB\tcontrol\tNA\nC\tcase\t1e5\n"

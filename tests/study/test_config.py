@@ -4,12 +4,13 @@ import difflib
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from consilience.foundation.errors import ConfigError
 from consilience.study.config import check_config, read_config
 from consilience.study.document import DEMO, generated_files
 from consilience.study.sections import Config
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def write(tmp_path, text):

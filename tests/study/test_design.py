@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from consilience.study.cohorts import Cohort
-from consilience.study.design import cramers_v, design_notes, design_problems
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats.contingency import association
+
+from consilience.study.cohorts import Cohort
+from consilience.study.design import cramers_v, design_notes, design_problems
 
 COHORT = Cohort(
     "c", "bulk", "local", condition="state", case=("ill",), control=("well",), donor="who", batch="run"

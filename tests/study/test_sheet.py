@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from consilience.foundation.errors import SheetError
 from consilience.study.cohorts import Cohort
 from consilience.study.sheet import COLUMNS, check_sheet, read_sheet

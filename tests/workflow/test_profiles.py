@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from .conftest import BLOOD, GWAS, LINES, TISSUE, TUMOUR
+from checkouts import BLOOD, GWAS, LINES, TISSUE, TUMOUR
 
 
 @pytest.mark.parametrize("profile", ["local", "slurm"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import BLOOD, GWAS, TISSUE, TUMOUR
+from checkouts import BLOOD, GWAS, TISSUE, TUMOUR
 
 AGGREGATIONS = {"pathway_mask", "compare_with_truth", "report", "all"}
 

@@ -12,12 +12,14 @@ from consilience.foundation.files import atomic_path
 
 if TYPE_CHECKING:
     import anndata
+    import pandas as pd
 
 
 def write_h5ad(path: Path, data: anndata.AnnData) -> None:
     """Write `data`; the file appears only when what was read back equals what was written."""
     import anndata
 
+    data.obs, data.var = with_categories(data.obs), with_categories(data.var)
     with atomic_path(path) as temporary:
         data.write_h5ad(temporary, compression="gzip", compression_opts=1)
         again = anndata.read_h5ad(temporary)
@@ -31,6 +33,18 @@ def write_h5ad(path: Path, data: anndata.AnnData) -> None:
         if not same:
             raise DataError("what was written is not what can be read back", where=str(path),
                             mend="check the disk and run again")  # fmt: skip
+
+
+def with_categories(table: pd.DataFrame) -> pd.DataFrame:
+    """Text columns whose values repeat as categories (anndata would do it too, with a line on stderr each)."""
+    import pandas as pd
+
+    categories = {
+        name: pd.Categorical(values)
+        for name, values in table.items()
+        if values.dtype == object and values.nunique() < len(values)
+    }
+    return table.assign(**categories)  # type: ignore[arg-type]  # column names are text
 
 
 def _same(first: Any, second: Any) -> bool:
