@@ -36,7 +36,7 @@ def write_h5ad(path: Path, data: anndata.AnnData) -> None:
 
 
 def with_categories(table: pd.DataFrame) -> pd.DataFrame:
-    """Text columns whose values repeat as categories (anndata would do it too, with a line on stderr each)."""
+    """Text columns whose values repeat, as categories (anndata would log a line for each)."""
     import pandas as pd
 
     categories = {
