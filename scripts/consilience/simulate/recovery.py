@@ -2,41 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import read_json, write_json
 from consilience.foundation.jobs import log
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One comparison, in words and as a number.
-
-    What was `planted` and `found` in words, a `value` with its `ideal` and what `chance` would give, and
-    whether it is `ok`; `text` says it in one sentence.
-    """
-
-    name: str
-    planted: str
-    found: str
-    value: float | None
-    ideal: float | None
-    chance: float | None
-    ok: bool
-    text: str
-
-    def record(self) -> dict[str, Any]:
-        """Plain values; what is not a number becomes null."""
-        plain = asdict(self)
-        for key in ("value", "ideal", "chance"):
-            number = plain[key]
-            plain[key] = round(float(number), 4) if number is not None and np.isfinite(number) else None
-        return plain
+from consilience.simulate.checks import Check
 
 
 def compare_with_truth(
@@ -100,14 +72,4 @@ def headline(record: dict[str, Any], cohorts: dict[str, Any]) -> str:
     return (
         f"{summary['n_causal_genes']} causal genes in {len(summary['causal_pathways'])} pathways were planted"
         f", acting in {' and '.join(summary['active_cell_types'])}; {done}."
-    )
-
-
-def removed_table(path: Path) -> Any:
-    """The table of removed samples or cells that lies beside an expression file."""
-    import pandas as pd
-
-    beside = path.with_name(path.name.removesuffix(".h5ad") + ".removed.parquet")
-    return (
-        pd.read_parquet(beside) if beside.is_file() else pd.DataFrame({"id": [], "sample": [], "reason": []})
     )

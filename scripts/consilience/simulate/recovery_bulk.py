@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from consilience.simulate.recovery import Check, removed_table
+from consilience.simulate.checks import FDR, Check, removed_table
 from consilience.simulate.statistics import auroc, n_discoveries, rank_sum_z, sign_p, welch
 from consilience.simulate.truth import Truth
 
-FDR = 0.05
 MAX_FALSE_REMOVED = 0.10
 REPORTED_ONLY = "sex_mismatch"
 

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from consilience.simulate.checks import FDR, Check, removed_table
 from consilience.simulate.pseudobulk import ExpressionFile, log_cpm, open_expression, sum_counts
-from consilience.simulate.recovery import Check, removed_table
-from consilience.simulate.recovery_bulk import FDR
 from consilience.simulate.statistics import Auroc, Welch, auroc, n_discoveries, sign_p, welch
 from consilience.simulate.truth import Truth
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from consilience.simulate.recovery import Check
+from consilience.simulate.checks import Check
 
 EQTL_P = 1.83e-5
 STRONG_F = 10.0
