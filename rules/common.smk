@@ -7,6 +7,7 @@ MAKES     STUDY, RESULTS, LOGS, BENCHMARKS and the functions that say what each 
 """
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -133,3 +134,8 @@ def say_how_to_go_on():
         "Mend it and give the same command again: it goes on where it stopped.",
         file=sys.stderr,
     )
+    free = shutil.disk_usage(RESULTS if Path(RESULTS).exists() else ".").free
+    if (
+        free < 16e6
+    ):  # a library that dies on a full disk may not have been able to say so
+        print(f"The disk is full: {free / 1e6:.1f} MB are free.", file=sys.stderr)

@@ -13,6 +13,7 @@ from consilience.foundation.files import (
     digest_of_files,
     is_disk_full,
     read_json,
+    require_space,
     sha256_of,
     write_json,
     write_text,
@@ -96,3 +97,9 @@ def test_what_a_killed_run_left_is_removed(tmp_path):
     (tmp_path / ".tmp-12345-b.txt").write_text("another file's")
     write_text(tmp_path / "a[1].txt", "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".tmp-12345-b.txt", "a[1].txt"]
+
+
+def test_space_is_asked_for_before_it_is_needed(tmp_path):
+    require_space(tmp_path / "a.h5ad", 1)
+    with pytest.raises(DataError, match=r"the disk is full.*MB are free, the next step may need"):
+        require_space(tmp_path / "a.h5ad", 10**18)

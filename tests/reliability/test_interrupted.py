@@ -67,7 +67,7 @@ def test_killed_and_run_again(tmp_path, undisturbed, trial):
     assert not list((tmp_path / "results").rglob(".tmp-*")), "temporary files are left"
 
 
-@pytest.mark.parametrize("megabytes", [1, 2, 4])
+@pytest.mark.parametrize("megabytes", [0.5, 1, 2, 3])
 def test_a_full_disk_is_said_and_can_be_mended(tmp_path, undisturbed, megabytes):
     wanted, _ = undisturbed
     checkout = copy_checkout(tmp_path)
@@ -75,7 +75,7 @@ def test_a_full_disk_is_said_and_can_be_mended(tmp_path, undisturbed, megabytes)
     small_disk = tmp_path / "results"
     small_disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(small_disk)],
+        ["mount", "-t", "tmpfs", "-o", f"size={int(megabytes * 1024)}k", "tmpfs", str(small_disk)],
         check=False,
         capture_output=True,
     )

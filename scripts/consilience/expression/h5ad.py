@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.foundation.errors import DataError
-from consilience.foundation.files import atomic_path
+from consilience.foundation.files import atomic_path, require_space
 
 if TYPE_CHECKING:
     import anndata
@@ -20,7 +20,9 @@ def write_h5ad(path: Path, data: anndata.AnnData) -> None:
     import anndata
 
     data.obs, data.var = with_categories(data.obs), with_categories(data.var)
+    matrices = [matrix for matrix in (data.X, *data.layers.values()) if matrix is not None]
     with atomic_path(path) as temporary:
+        require_space(temporary, sum(_bytes_of(matrix) for matrix in matrices))
         data.write_h5ad(temporary, compression="gzip", compression_opts=1)
         again = anndata.read_h5ad(temporary)
         same = (
@@ -45,6 +47,11 @@ def with_categories(table: pd.DataFrame) -> pd.DataFrame:
         if values.dtype == object and values.nunique() < len(values)
     }
     return table.assign(**categories)  # type: ignore[arg-type]  # column names are text
+
+
+def _bytes_of(matrix: Any) -> int:
+    parts = [matrix.data, matrix.indices, matrix.indptr] if hasattr(matrix, "indptr") else [matrix]
+    return sum(int(part.nbytes) for part in parts)
 
 
 def _same(first: Any, second: Any) -> bool:

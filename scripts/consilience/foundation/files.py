@@ -7,6 +7,7 @@ import glob
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _CHUNK = 1 << 20
+SPACE_MARGIN = 4 << 20
+"""What HDF5 may hold in its caches, in bytes."""
 
 
 @contextmanager
@@ -51,12 +54,29 @@ def explain_disk_full(target: Path) -> Iterator[None]:
         raise
     except Exception as error:
         if is_disk_full(error):
-            raise DataError(
-                "the disk is full while writing this file; nothing was kept of it",
-                where=str(target),
-                mend="free some space (or point results/ to a larger disk) and run the same command again",
-            ) from error
+            raise _disk_full(target) from error
         raise
+
+
+def require_space(path: Path, needed: int) -> None:
+    """Refuse to go on writing to `path` when fewer than `needed` bytes and a margin are free on its disk.
+
+    HDF5 does not survive a full disk (it crashes when it closes the file), so it must not meet one: this is
+    called with an upper bound before each block.
+    """
+    free = shutil.disk_usage(path.parent).free
+    if free < needed + SPACE_MARGIN:
+        raise _disk_full(
+            path, f" ({free / 1e6:.1f} MB are free, the next step may need {needed / 1e6:.1f} MB)"
+        )
+
+
+def _disk_full(target: Path, numbers: str = "") -> DataError:
+    return DataError(
+        f"the disk is full while writing this file{numbers}; nothing was kept of it",
+        where=str(target),
+        mend="free some space (or point results/ to a larger disk) and run the same command again",
+    )
 
 
 def is_disk_full(error: BaseException | None) -> bool:

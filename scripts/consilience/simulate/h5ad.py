@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from consilience.foundation.files import require_space
 from consilience.simulate.cells import Block
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def write_h5ad(path: Path, blocks: Iterable[Block], *, symbols: list[str], ensem
         categories: dict[str, dict[str, int]] = {}
         indptr: list[np.ndarray[Any, np.dtype[np.int64]]] = [np.zeros(1, dtype=np.int64)]
         for block in blocks:
+            require_space(path, block.counts.genes.size * 8 + len(block.barcodes) * 64)
             _append(parts["data"], block.counts.values.astype(np.float32))
             _append(parts["indices"], block.counts.genes)
             indptr.append(block.counts.indptr[1:] + indptr[-1][-1])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from consilience.foundation.files import explain_disk_full
+from consilience.foundation.files import explain_disk_full, require_space
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -56,10 +56,11 @@ class Spool:
     def append(self, block: sparse.csr_matrix) -> None:
         """Add the next cells."""
         first, last = self._n_entries, self._n_entries + block.nnz
-        if self._file is None:
+        if self._file is None or self._path is None:
             self._blocks.append(block)
         else:
-            with explain_disk_full(Path(self._file.filename)):
+            require_space(self._path, block.nnz * 8)
+            with explain_disk_full(self._path):
                 for name, values in (("data", block.data), ("indices", block.indices)):
                     self._file[name].resize((last,))
                     self._file[name][first:last] = values
