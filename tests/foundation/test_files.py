@@ -92,11 +92,16 @@ def test_relative_paths_work(tmp_path, monkeypatch):
     assert Path("a.txt").read_text() == "x"
 
 
-def test_what_a_killed_run_left_is_removed(tmp_path):
+def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path):
     (tmp_path / ".tmp-12345-a[1].txt").write_text("half")
-    (tmp_path / ".tmp-12345-b.txt").write_text("another file's")
+    (tmp_path / ".tmp-12345-a.txt").mkdir()
+    (tmp_path / ".tmp-12345-a.txt" / "deep").write_text("half")
+    others = [".tmp-12345-b.txt", ".tmp-12345-my-a.txt", ".tmp-x-a.txt"]
+    for name in others:
+        (tmp_path / name).write_text("being written by another job")
     write_text(tmp_path / "a[1].txt", "whole")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".tmp-12345-b.txt", "a[1].txt"]
+    write_text(tmp_path / "a.txt", "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*others, "a.txt", "a[1].txt"]
 
 
 def test_space_is_asked_for_before_it_is_needed(tmp_path):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -32,9 +32,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    for left in target.parent.glob(f".tmp-*-{glob.escape(target.name)}"):
-        left.unlink(missing_ok=True)  # a killed run left it; a target has one writer (Snakemake's lock)
-    temporary = target.parent / f".tmp-{os.getpid()}-{target.name}"
+    temporary = temporary_beside(target)
     try:
         with explain_disk_full(target):
             yield temporary
@@ -43,6 +41,17 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_beside(target: Path) -> Path:
+    """A free temporary name beside `target`; what a killed run left under such a name is removed.
+
+    Safe because a target has one writer at a time (Snakemake's lock).
+    """
+    ours = re.compile(rf"\.tmp-[0-9]+-{re.escape(target.name)}")
+    for left in [path for path in target.parent.iterdir() if ours.fullmatch(path.name)]:
+        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+    return target.parent / f".tmp-{os.getpid()}-{target.name}"
 
 
 @contextmanager

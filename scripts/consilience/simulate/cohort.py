@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from consilience.foundation.files import atomic_path, explain_disk_full, sha256_of, write_json, write_parquet
+from consilience.foundation.files import (
+    atomic_path,
+    explain_disk_full,
+    sha256_of,
+    temporary_beside,
+    write_json,
+    write_parquet,
+)
 from consilience.foundation.jobs import progress
 from consilience.simulate.plan import planned_phenotypes, served_format
 from consilience.study.cohorts import Cohort
@@ -172,8 +178,7 @@ class FactsWriter:
 def whole_folder(target: Path) -> Iterator[Path]:
     """Yield an empty folder beside `target`; put it in the place of `target` if the block succeeds."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.parent / f".tmp-{os.getpid()}-{target.name}"
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = temporary_beside(target)
     temporary.mkdir()
     try:
         with explain_disk_full(target):
