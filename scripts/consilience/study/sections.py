@@ -73,7 +73,7 @@ class SingleCellQuality(Section):
     """... or above this share in any case"""
     min_genes: Count = 100
     """remove cells with fewer genes in any case (capped at a tenth of the genes measured)"""
-    doublet_mads: Annotated[float, Field(gt=0)] = 5.0
+    doublet_mads: Annotated[float, Field(gt=0)] = 4.0
     """remove cells whose doublet score is this many MADs above the median"""
     min_cells_per_gene: Count = 10
     """remove genes seen in fewer cells"""
