@@ -26,12 +26,12 @@ def load(name: str, path: Path) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
+def browser(require_or_skip: Callable[..., Any]) -> Iterator[Any]:
     """One headless Chromium for all tests; skips where there is none."""
     devtools = load("consilience_devtools", HERE / "devtools.py")
     program = devtools.find_chromium()
     if program is None:
-        pytest.skip("no Chromium on this machine; install it or set CONSILIENCE_CHROMIUM to its program")
+        require_or_skip("browser", "no Chromium on this machine; install it or set CONSILIENCE_CHROMIUM to its program")
     with devtools.Browser(program) as driver:
         yield driver
 

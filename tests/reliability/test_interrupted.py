@@ -68,7 +68,7 @@ def test_killed_and_run_again(tmp_path, undisturbed, trial):
 
 
 @pytest.mark.parametrize("megabytes", [0.5, 1, 2, 3])
-def test_a_full_disk_is_said_and_can_be_mended(tmp_path, undisturbed, megabytes):
+def test_a_full_disk_is_said_and_can_be_mended(tmp_path, undisturbed, megabytes, require_or_skip):
     wanted, _ = undisturbed
     checkout = copy_checkout(tmp_path)
     checkout.study(TISSUE, BLOOD, GWAS)
@@ -80,7 +80,7 @@ def test_a_full_disk_is_said_and_can_be_mended(tmp_path, undisturbed, megabytes)
         capture_output=True,
     )
     if mounted.returncode != 0:
-        pytest.skip("mounting a small disk needs root on Linux")
+        require_or_skip("small_disk", "mounting a small disk needs root on Linux")
     try:
         done = checkout.snakemake()
         assert done.returncode != 0
