@@ -39,6 +39,20 @@ SIZES = [(1280, 900, False), (390, 844, False), (390, 844, True), (320, 640, Fal
 
 @pytest.mark.parametrize(("width", "height", "dark"), SIZES)
 def test_loads_quietly_and_fits(browser: Any, page: Path, width: int, height: int, dark: bool) -> None:
+    check_quiet_and_fitting(browser, page, width=width, height=height, dark=dark)
+
+
+@pytest.mark.parametrize(("width", "height", "dark"), SIZES[:2])
+def test_the_report_of_the_demo(
+    browser: Any, root: Path, require_or_skip: Callable[..., Any], width: int, height: int, dark: bool
+) -> None:
+    page = root / "results" / "demo" / "report" / "index.html"
+    if not page.is_file():
+        require_or_skip("demo", "the demo was not run here (make demo)")
+    check_quiet_and_fitting(browser, page, width=width, height=height, dark=dark)
+
+
+def check_quiet_and_fitting(browser: Any, page: Path, *, width: int, height: int, dark: bool) -> None:
     browser.open(page, width=width, height=height, dark=dark)
     browser.draw_everything()
     assert [url for url in browser.requests if not url.startswith("data:")] == [page.as_uri()]
