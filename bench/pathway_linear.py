@@ -1,6 +1,6 @@
 """PathwayLinear against what people write today: time in alternation, memory in child processes.
 
-    python bench/pathway_linear.py [--quick] [--out bench/results-pathway_linear.md]
+    python bench/pathway_linear.py [--quick] [--out FILE]
 
 15,000 genes → 1,500 pathways, log-normal sizes 5–500 (about 1 % of the weights exist), float32, 2 threads.
 Peers: dense weight × mask (P-NET, VEGA, expiMap), and torch's embedding_bag with its own gradients.

@@ -11,8 +11,6 @@ import shutil
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from consilience.foundation.codetrace import code
@@ -25,7 +23,8 @@ try:
         config, config_files=workflow.configfiles, designs=workflow.is_main_process
     )
 except ConsilienceError as error:
-    raise WorkflowError(f"{error}\nNothing was run.") from None
+    print(f"{error}\nNothing was run.", file=sys.stderr)
+    sys.exit(1)
 
 NAME = STUDY.config.study.name
 RESULTS = f"results/{NAME}"
