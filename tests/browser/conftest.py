@@ -31,7 +31,9 @@ def browser(require_or_skip: Callable[..., Any]) -> Iterator[Any]:
     devtools = load("consilience_devtools", HERE / "devtools.py")
     program = devtools.find_chromium()
     if program is None:
-        require_or_skip("browser", "no Chromium on this machine; install it or set CONSILIENCE_CHROMIUM to its program")
+        require_or_skip(
+            "browser", "no Chromium on this machine; install it or set CONSILIENCE_CHROMIUM to its program"
+        )
     with devtools.Browser(program) as driver:
         yield driver
 
