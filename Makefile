@@ -25,9 +25,9 @@ test-all: setup lint  ## also the slow tests: simulation studies, kill-and-rerun
 	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile && echo "make test-all: lint, types and all tests passed"
 
 lint: setup  ## ruff, mypy --strict, snakefmt, snakemake --lint, spelling
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy --no-error-summary \
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy --no-error-summary \
 	  && $(BIN)/snakefmt --check Snakefile rules 2>/dev/null \
-	  && $(BIN)/snakemake --lint >/dev/null && $(BIN)/codespell && echo "make lint: clean"
+	  && $(BIN)/snakemake --lint >/dev/null 2>&1 && $(BIN)/codespell && echo "make lint: clean"
 
 format: setup  ## format Python and Snakemake code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet . ; $(BIN)/snakefmt Snakefile rules 2>/dev/null
