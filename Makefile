@@ -26,8 +26,8 @@ test-all: setup lint  ## also the slow tests: simulation studies, kill-and-rerun
 
 lint: setup  ## ruff, mypy --strict, snakefmt, snakemake --lint, spelling
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy --no-error-summary \
-	  && $(BIN)/snakefmt --check Snakefile rules 2>/dev/null \
-	  && $(BIN)/snakemake --lint >/dev/null 2>&1 && $(BIN)/codespell && echo "make lint: clean"
+	  && $(BIN)/snakefmt --check --compact-diff Snakefile rules 2>/dev/null \
+	  && { said=$$($(BIN)/snakemake --lint 2>&1) || { echo "$$said"; exit 1; }; } && $(BIN)/codespell && echo "make lint: clean"
 
 format: setup  ## format Python and Snakemake code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet . ; $(BIN)/snakefmt Snakefile rules 2>/dev/null
