@@ -49,6 +49,15 @@ DESEQ2 = Citation(
     "Genome Biology",
     "10.1186/s13059-014-0550-8",
 )
+ROBPCA = Citation(
+    "Hubert2005",
+    "article",
+    "Hubert, Mia and Rousseeuw, Peter J. and Vanden Branden, Karlien",
+    "ROBPCA: a new approach to robust principal component analysis",
+    2005,
+    "Technometrics",
+    "10.1198/004017004000000563",
+)
 MAD_FILTERS = Citation(
     "McCarthy2017",
     "article",
