@@ -198,10 +198,11 @@ def _bulk_methods(results: StudyResults) -> list[MethodNote]:
             "bulk quality control",
             "Within each arm, bulk samples were removed when their log library size was more than "
             f"{bulk.library_size_mads:g} MADs from the median or their number of detected genes more than "
-            f"{bulk.detected_genes_mads:g} MADs below it, then when their distance beyond the leading principal "
-            "components of the central samples (arm and batch medians taken away; the orthogonal distance of "
-            f"ROBPCA [Hubert2005]) was more than {bulk.outlier_mads:g} MADs above the median; genes with fewer than "
-            f"{bulk.min_count} counts in {100 * bulk.min_samples:g} % of the samples were left out.",
+            f"{bulk.detected_genes_mads:g} MADs below it, then when their distance beyond the leading "
+            "principal components of the central samples (arm and batch medians taken away; the orthogonal "
+            f"distance of ROBPCA [Hubert2005]) was more than {bulk.outlier_mads:g} MADs above the median; "
+            f"genes with fewer than {bulk.min_count} counts in {100 * bulk.min_samples:g} % of the samples "
+            "were left out.",
             (literature.ROBPCA,),
         ),
         MethodNote(
