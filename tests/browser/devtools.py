@@ -107,12 +107,16 @@ class Browser:
         )  # fmt: skip
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
+        self.load(page)
+        self.run("new Promise(done => setTimeout(() => requestAnimationFrame(done), 150))")
+
+    def load(self, page: Path) -> None:
+        """Go to a file and wait until the browser says that it is loaded."""
         self._events.clear()
         self.call("Page.navigate", url=page.resolve().as_uri())
         end = time.monotonic() + 60
         while not any(event["method"] == "Page.loadEventFired" for event in self._events):
             self._receive(end)
-        self.run("new Promise(done => setTimeout(() => requestAnimationFrame(done), 150))")
 
     def run(self, expression: str) -> Any:
         """Evaluate JavaScript in the page (as a person would in its console) and return the value."""

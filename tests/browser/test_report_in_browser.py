@@ -234,8 +234,7 @@ def test_all_text_has_contrast(browser: Any, page: Path, dark: bool) -> None:
 def test_useful_without_scripts(browser: Any, page: Path) -> None:
     browser.call("Emulation.setScriptExecutionDisabled", value=True)
     try:
-        browser.call("Page.navigate", url=page.as_uri())
-        browser.call("Page.getLayoutMetrics")
+        browser.load(page)
         tree = browser.call("DOM.getDocument", depth=0)
         html = browser.call("DOM.getOuterHTML", nodeId=tree["root"]["nodeId"])["outerHTML"]
     finally:
