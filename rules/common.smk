@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from consilience.foundation.codetrace import code
 from consilience.foundation.errors import ConsilienceError
+from consilience.pathways.gene_sets import SHIPPED
 from consilience.preflight import preflight
 from consilience.sources.fetch import local_files
 
@@ -40,7 +41,6 @@ CONTAINERS = STUDY.config.containers
 CHECKOUT = Path(workflow.basedir)
 CHECKOUT = Path() if CHECKOUT == Path.cwd() else CHECKOUT
 RESOURCES = str(CHECKOUT / "resources")
-SHIPPED = ("hallmark", "reactome")
 GENE_TABLE = f"{RESOURCES}/genes/human_genes.tsv.gz"
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from consilience.foundation.errors import ConsilienceError, Problem
+from consilience.foundation.errors import ConsilienceError, Problem, did_you_mean
+from consilience.pathways.gene_sets import SHIPPED
 from consilience.sources.fetch import FETCHED_SOURCES
 from consilience.study.cohorts import Cohort
 from consilience.study.config import check_config, key_lines
@@ -63,6 +64,7 @@ def preflight(
     if config is None:
         raise ConsilienceError.from_problems(problems)
     problems += _size_problems(config.simulation, checked.cohorts)
+    problems += _gene_set_problems(config.pathways.gene_sets, folder)
     for cohort in checked.cohorts:
         found = [_unfetchable(cohort)] if cohort.source not in FETCHED_SOURCES else []
         if designs and not problems and not found:
@@ -111,6 +113,21 @@ def _size_problems(settings: SimulationSection, cohorts: Sequence[Cohort]) -> li
                 for detail in error.errors()
             ]
     return problems
+
+
+def _gene_set_problems(names: Sequence[str], folder: Path) -> list[Problem]:
+    """Gene sets are shipped collections or files that are here."""
+    return [
+        Problem(
+            "neither a shipped collection nor a file",
+            "pathways.gene_sets",
+            name,
+            allowed=f"{', '.join(SHIPPED)}, or the path of a GMT file",
+            mend=did_you_mean(name, SHIPPED) or "mend the path",
+        )
+        for name in names
+        if name not in SHIPPED and not (folder / name).is_file()
+    ]
 
 
 def _unfetchable(cohort: Cohort) -> Problem:

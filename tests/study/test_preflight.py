@@ -67,6 +67,13 @@ def test_sources_that_cannot_be_fetched_yet_are_said_so(tmp_path, source):
         check(tmp_path, {}, GOOD.replace("simulated\tgeo", source))
 
 
+def test_gene_sets_must_be_there(tmp_path):
+    with pytest.raises(ConsilienceError, match="did you mean 'reactome'"):
+        check(tmp_path, {"pathways": {"gene_sets": ["hallmark", "reactom"]}}, GOOD)
+    (tmp_path / "my sets.gmt").write_text("A\t\tTP53\n")
+    check(tmp_path, {"pathways": {"gene_sets": ["my sets.gmt"]}}, GOOD)
+
+
 def test_planned_levels_are_checked(tmp_path):
     with pytest.raises(ConsilienceError, match=r"s\.tsv:2:case: cohort a: .*'sick'"):
         check(tmp_path, {}, GOOD.replace("diseased", "sick"))
