@@ -80,7 +80,7 @@ def _in_the_sheet(problem: Problem, cohort: Cohort, place: str) -> Problem:
     """Say where in the sheet a cohort's problem can be mended."""
     prefix = f"cohort {cohort.name}: "
     if not problem.where.startswith(prefix):
-        return problem
+        return replace(problem, where=f"{place}:location: {problem.where}", what=prefix + problem.what)
     return replace(problem, where=f"{place}:{problem.where.removeprefix(prefix)}", what=prefix + problem.what)
 
 
