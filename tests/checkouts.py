@@ -70,6 +70,11 @@ def sheet_text(*rows: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def environment() -> dict[str, str]:
+    """The environment of every run: a fixed date, so that reports can be compared."""
+    return os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "SOURCE_DATE_EPOCH": "1700000000"}
+
+
 @dataclass
 class Checkout:
     """A copy of the checkout in which studies are run."""
@@ -89,11 +94,10 @@ class Checkout:
         """Run snakemake in the copy; output of both streams in .stdout."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor"]
         command += ["--configfile", configfile] if configfile else []
-        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "SOURCE_DATE_EPOCH": "1700000000"}
         return subprocess.run(
             [*command, *arguments],
             cwd=self.folder,
-            env=environment,
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from checkouts import BLOOD, GWAS, TISSUE, Checkout, copy_checkout
+from checkouts import BLOOD, GWAS, TISSUE, Checkout, copy_checkout, environment
 
 pytestmark = pytest.mark.slow
 UNSTABLE = {"provenance.json", "run.json", "index.html", "versions.tsv"}
@@ -32,6 +32,7 @@ def start(checkout):
     return subprocess.Popen(
         command,
         cwd=checkout.folder,
+        env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
