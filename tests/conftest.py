@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
+
+# a busy machine is slow, not wrong; and a failure must be found again by whoever looks for it
+settings.register_profile("consilience", deadline=None, print_blob=True)
+settings.load_profile("consilience")
 
 ROOT = Path(__file__).resolve().parents[1]
 
