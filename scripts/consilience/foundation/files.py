@@ -50,7 +50,10 @@ def temporary_beside(target: Path) -> Path:
     """
     ours = re.compile(rf"\.tmp-[0-9]+-{re.escape(target.name)}")
     for left in [path for path in target.parent.iterdir() if ours.fullmatch(path.name)]:
-        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)
     return target.parent / f".tmp-{os.getpid()}-{target.name}"
 
 
