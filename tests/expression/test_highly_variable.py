@@ -56,7 +56,8 @@ def test_no_gene_varies() -> None:
     assert not found.selected.any()
 
 
-@given(st.lists(st.floats(0, 1e3), min_size=2, max_size=60), st.integers(1, 25))
+# pandas itself has no bins for equal subnormal numbers; no gene has such a mean (those of empty genes are 1e-12)
+@given(st.lists(st.floats(0, 1e3, allow_subnormal=False), min_size=2, max_size=60), st.integers(1, 25))
 @settings(deadline=None, max_examples=80)
 def test_bins_are_those_of_pandas(values: list[float], n_bins: int) -> None:
     import pandas as pd
