@@ -84,7 +84,7 @@ def ours(path: Path, out: Path | None) -> dict[str, float]:
     from consilience.expression.h5ad_writer import CellsWriter
     from consilience.expression.highly_variable import highly_variable
     from consilience.expression.stream import GeneColumns, accumulate_genes, cells_of_genes, measure_cells
-    from consilience.sources.h5ad import open_h5ad
+    from consilience.sources.cells.h5ad import open_h5ad
 
     _warm_up()
     started = time.perf_counter()
@@ -132,7 +132,7 @@ def _warm_up() -> None:
     from scipy import sparse
 
     from consilience.expression.stream import GeneColumns, accumulate_genes, cells_of_genes, measure_cells
-    from consilience.sources.cells import MemoryCounts
+    from consilience.sources.cells.matrix import MemoryCounts
 
     tiny = MemoryCounts(sparse.csr_matrix(np.eye(3, dtype=np.int32)))
     metrics = measure_cells(source=tiny, mitochondrial=np.zeros(3, dtype=bool))

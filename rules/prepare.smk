@@ -67,6 +67,6 @@ rule prepare_summary_statistics:
         runtime=60,
     params:
         cohort=cohort_params,
-        code=code("sources.summary_statistics"),
+        code=code("sources.summary_statistics.prepare"),
     script:
         "../scripts/prepare_summary_statistics.py"

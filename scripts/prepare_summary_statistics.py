@@ -5,7 +5,7 @@ from pathlib import Path
 from consilience.foundation.jobs import job
 
 with job(log_path=snakemake.log[0], threads=snakemake.threads):
-    from consilience.sources.summary_statistics import prepare_summary_statistics
+    from consilience.sources.summary_statistics.prepare import prepare_summary_statistics
     from consilience.study.cohorts import Cohort
 
     prepare_summary_statistics(

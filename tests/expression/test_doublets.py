@@ -12,7 +12,7 @@ from scipy import sparse
 from consilience.expression.cell_quality import doublet_limits
 from consilience.expression.doublets import score_samples
 from consilience.expression.stream import GeneColumns
-from consilience.sources.cells import Labels, MemoryCounts
+from consilience.sources.cells.matrix import Labels, MemoryCounts
 from consilience.study.sections import SingleCellQuality
 
 N_CELLS, N_GENES, SHARE = 700, 1000, 0.07

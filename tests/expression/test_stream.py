@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 
 from consilience.expression.stream import GeneColumns, accumulate_genes, cells_of_genes, measure_cells
-from consilience.sources.cells import MemoryCounts
+from consilience.sources.cells.matrix import MemoryCounts
 
 N_CELLS, N_GENES, TARGET = 400, 60, 1e4
 EXACT = 1e-12  # relative; both sides in float64

@@ -16,11 +16,11 @@ from consilience.expression.genes import load_gene_table, resolve
 from consilience.expression.prepare import prepare_cohort
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import sha256_of
-from consilience.sources.gdc import read_hits
-from consilience.sources.geo import join_samples, parse_series_matrix, read_geo
+from consilience.sources.bulk.tables import read_count_table
+from consilience.sources.gdc.star_counts import read_hits
+from consilience.sources.geo.series import join_samples, parse_series_matrix, read_geo
 from consilience.sources.phenotypes import peek_phenotypes, standard_phenotypes
 from consilience.sources.raw_folder import RawFolder, samples_table_of
-from consilience.sources.tables import read_count_table
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import NormalisationSection, QualitySection
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from consilience.sources.ld import read_ld
+from consilience.sources.summary_statistics.ld import read_ld
 
 pytestmark = pytest.mark.real_data
 

@@ -16,7 +16,7 @@ from consilience.expression.normalise import Normalised, normalisation_record, n
 from consilience.foundation.errors import DataError, Problem
 from consilience.foundation.files import write_json, write_parquet
 from consilience.foundation.jobs import log
-from consilience.sources.matrix import BulkMatrix
+from consilience.sources.bulk.matrix import BulkMatrix
 from consilience.sources.phenotypes import Phenotypes, standard_phenotypes
 from consilience.sources.raw_folder import RawFolder, open_raw_folder
 from consilience.sources.text import shown
@@ -71,15 +71,15 @@ def prepare_bulk(
 def read_bulk(folder: RawFolder) -> BulkMatrix:
     """Read a verified raw folder with the reader of its format."""
     if folder.format == "geo":
-        from consilience.sources.geo import read_geo
+        from consilience.sources.geo.series import read_geo
 
         return read_geo(folder)
     if folder.format == "gdc":
-        from consilience.sources.gdc import read_gdc
+        from consilience.sources.gdc.star_counts import read_gdc
 
         return read_gdc(folder)
     if folder.format == "table":
-        from consilience.sources.tables import read_tables
+        from consilience.sources.bulk.tables import read_tables
 
         return read_tables(folder)
     raise DataError("this is no format of bulk data", where=shown(folder.path), value=folder.format,

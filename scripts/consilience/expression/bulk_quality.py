@@ -12,7 +12,7 @@ import numpy as np
 from consilience.expression.normalise import kept_genes, log_cpm
 from consilience.expression.quality import Limits, mad_limits, pca_distances, subgroup_members
 from consilience.expression.sex import check_sex
-from consilience.sources.matrix import BulkMatrix
+from consilience.sources.bulk.matrix import BulkMatrix
 from consilience.sources.phenotypes import Phenotypes
 from consilience.study.sections import BulkQuality
 

@@ -11,7 +11,7 @@ from consilience.expression.bulk_quality import EXPLANATIONS, Verdict
 from consilience.expression.naming import NamedCounts
 from consilience.expression.normalise import Normalised, log_cpm, normalisation_record
 from consilience.expression.quality import Limits, principal_components
-from consilience.sources.matrix import BulkMatrix
+from consilience.sources.bulk.matrix import BulkMatrix
 from consilience.sources.phenotypes import Phenotypes
 from consilience.study.cohorts import Cohort
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from consilience.foundation.errors import DataError, Problem, did_you_mean
-from consilience.sources.cells import CellMatrix, Labels
+from consilience.sources.cells.matrix import CellMatrix, Labels
 from consilience.sources.phenotypes import STANDARD
 from consilience.study.design import design_notes, design_problems
 

@@ -14,7 +14,7 @@ from consilience.expression.quality import mad_of
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from consilience.sources.cells import Labels
+    from consilience.sources.cells.matrix import Labels
     from consilience.study.sections import SingleCellQuality
 
 TINY_SAMPLE = 30

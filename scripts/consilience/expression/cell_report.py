@@ -14,7 +14,7 @@ from consilience.expression.cell_verdict import CellVerdict, NamedGenes
 from consilience.expression.normalise import log_cpm
 from consilience.expression.quality import principal_components
 from consilience.expression.stream import GeneMoments
-from consilience.sources.cells import CellMatrix, Labels
+from consilience.sources.cells.matrix import CellMatrix, Labels
 
 if TYPE_CHECKING:
     import numpy.typing as npt

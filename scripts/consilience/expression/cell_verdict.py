@@ -15,7 +15,7 @@ from consilience.expression.naming import MIN_GENES_MATCHED
 from consilience.expression.stream import CellMetrics, GeneColumns, cells_of_genes, measure_cells
 from consilience.foundation.errors import DataError
 from consilience.foundation.jobs import log
-from consilience.sources.cells import CellMatrix, CountSource, Labels
+from consilience.sources.cells.matrix import CellMatrix, CountSource, Labels
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -27,7 +27,7 @@ from consilience.expression.stream import GeneColumns, GeneMoments, accumulate_g
 from consilience.foundation.errors import DataError, Problem
 from consilience.foundation.files import atomic_path, write_json, write_parquet
 from consilience.foundation.jobs import log
-from consilience.sources.cells import CellMatrix, CountSource, kept_in_memory
+from consilience.sources.cells.matrix import CellMatrix, CountSource, kept_in_memory
 from consilience.sources.raw_folder import RawFolder, open_raw_folder
 from consilience.sources.text import shown
 
@@ -97,11 +97,11 @@ def scratch_folder(path: Path) -> Iterator[Path]:
 def read_cells(folder: RawFolder, *, scratch: Path) -> CellMatrix:
     """Read a verified raw folder with the reader of its format."""
     if folder.format == "10x":
-        from consilience.sources.tenx import read_10x
+        from consilience.sources.cells.tenx import read_10x
 
         matrix = read_10x(folder, scratch=scratch)
     elif folder.format == "h5ad":
-        from consilience.sources.h5ad import read_h5ad
+        from consilience.sources.cells.h5ad import read_h5ad
 
         matrix = read_h5ad(folder)
     else:

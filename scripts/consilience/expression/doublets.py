@@ -17,7 +17,7 @@ import numpy as np
 from consilience.expression.highly_variable import highly_variable
 from consilience.expression.stream import GeneColumns, select_block
 from consilience.foundation.seeds import stream
-from consilience.sources.cells import BLOCK_CELLS, CountSource, Labels
+from consilience.sources.cells.matrix import BLOCK_CELLS, CountSource, Labels
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.foundation.files import require_space
-from consilience.sources.cells import Labels
+from consilience.sources.cells.matrix import Labels
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -10,7 +10,7 @@ import numpy as np
 from consilience.expression.duplicates import merge_duplicates
 from consilience.expression.genes import GeneMatch, GeneTable, resolve
 from consilience.foundation.errors import DataError
-from consilience.sources.matrix import BulkMatrix
+from consilience.sources.bulk.matrix import BulkMatrix
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.foundation.errors import DataError
-from consilience.sources.cells import BLOCK_CELLS, Labels, block_bounds
-from consilience.sources.h5_frames import explain_hdf5, frame_columns, read_column, read_index
+from consilience.sources.cells.h5_frames import explain_hdf5, frame_columns, read_column, read_index
+from consilience.sources.cells.matrix import BLOCK_CELLS, Labels, block_bounds
 from consilience.sources.text import shown
 
 if TYPE_CHECKING:

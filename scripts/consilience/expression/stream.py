@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from consilience.foundation.jobs import progress
-from consilience.sources.cells import BLOCK_CELLS, CountSource
+from consilience.sources.cells.matrix import BLOCK_CELLS, CountSource
 
 if TYPE_CHECKING:
     import numpy.typing as npt

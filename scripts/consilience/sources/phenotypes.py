@@ -80,21 +80,21 @@ def peek_phenotypes(location: Path) -> dict[str, tuple[str, ...]] | None:
 
 
 def _peek_geo(folder: RawFolder) -> dict[str, tuple[str, ...]] | None:
-    from consilience.sources.geo import parse_series_matrix
+    from consilience.sources.geo.series import parse_series_matrix
 
     found = [path for _, path in folder.files if "series_matrix" in path.name]
     return parse_series_matrix(found[0]).columns if len(found) == 1 else None
 
 
 def _peek_gdc(folder: RawFolder) -> dict[str, tuple[str, ...]] | None:
-    from consilience.sources.gdc import flatten, phenotype, read_hits
+    from consilience.sources.gdc.star_counts import flatten, phenotype, read_hits
 
     found = [path for _, path in folder.files if path.name == "files.json"]
     return phenotype([flatten(hit) for hit in read_hits(found[0])[0]]) if found else None
 
 
 def _peek_table(folder: RawFolder) -> dict[str, tuple[str, ...]] | None:
-    from consilience.sources.tables import read_samples_table
+    from consilience.sources.bulk.tables import read_samples_table
 
     found = {samples_table_of(path) for _, path in folder.files} - {None}
     return read_samples_table(found.pop()) if len(found) == 1 else None  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import numpy as np
 
 from consilience.foundation.errors import DataError, Problem
 from consilience.foundation.jobs import progress
-from consilience.sources.matrix import BulkMatrix, refuse_duplicates
+from consilience.sources.bulk.matrix import BulkMatrix, refuse_duplicates
 from consilience.sources.raw_folder import RawFolder, read_record
 from consilience.sources.text import FETCH_AGAIN, read_lines, shown
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.foundation.errors import DataError, Problem, did_you_mean
-from consilience.sources.matrix import BulkMatrix, refuse_duplicates, whole_counts
+from consilience.sources.bulk.matrix import BulkMatrix, refuse_duplicates, whole_counts
 from consilience.sources.raw_folder import PARQUET_MAGIC, TABLE_SUFFIXES, RawFolder, samples_table_of
 from consilience.sources.text import FETCH_AGAIN, read_lines, separator_of, shown, split_line
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from consilience.foundation.errors import DataError
-from consilience.sources.gdc import phenotype, read_gdc, read_star_counts
+from consilience.sources.gdc.star_counts import phenotype, read_gdc, read_star_counts
 from consilience.sources.raw_folder import RawFolder, detect_format
 
 HEADER = (

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.foundation.errors import DataError
-from consilience.sources.cells import (
+from consilience.sources.cells.h5_frames import explain_hdf5
+from consilience.sources.cells.matrix import (
     BLOCK_CELLS,
     CountSource,
     MemoryCounts,
@@ -19,7 +20,6 @@ from consilience.sources.cells import (
     refuse_value,
     whole_block,
 )
-from consilience.sources.h5_frames import explain_hdf5
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consilience.foundation.errors import DataError
-from consilience.sources.matrix import whole_counts
+from consilience.sources.bulk.matrix import whole_counts
+from consilience.sources.bulk.tables import read_count_table, read_samples_table, read_tables
 from consilience.sources.raw_folder import RawFolder, samples_table_of
-from consilience.sources.tables import read_count_table, read_samples_table, read_tables
 
 COUNTS = "gene\tA\tB\tC\nTP53\t1\t0\t3\nXIST\t10\t20\t30\n"
 SAMPLES = "sample\tgroup\tcode\nA\tcase\t001\nB\tcontrol\tNA\nC\tcase\t1e5\n"

@@ -12,8 +12,9 @@ import numpy as np
 
 from consilience.foundation.errors import DataError
 from consilience.foundation.jobs import progress
-from consilience.sources.cell_table import CellTable, join_cells, read_cell_table
-from consilience.sources.cells import (
+from consilience.sources.cells.cell_table import CellTable, join_cells, read_cell_table
+from consilience.sources.cells.h5_counts import Naming, SparseRows
+from consilience.sources.cells.matrix import (
     BLOCK_CELLS,
     CACHED_ENTRIES,
     CellMatrix,
@@ -21,8 +22,7 @@ from consilience.sources.cells import (
     Labels,
     MemoryCounts,
 )
-from consilience.sources.h5_counts import Naming, SparseRows
-from consilience.sources.mtx import MtxHeader, NotSortedError, mtx_blocks, read_header
+from consilience.sources.cells.mtx import MtxHeader, NotSortedError, mtx_blocks, read_header
 from consilience.sources.raw_folder import RawFolder
 from consilience.sources.text import FETCH_AGAIN, read_lines, shown
 
@@ -187,7 +187,7 @@ def _collect(
     naming: Naming,
 ) -> tuple[CountSource, list[str]]:
     """All counts, in memory or in one binary file, and the samples that had to be sorted."""
-    from consilience.sources.spool import Spool
+    from consilience.sources.cells.spool import Spool
 
     spool = Spool(
         scratch / "counts.h5" if sum(s.header.n_entries for s in samples) > CACHED_ENTRIES else None

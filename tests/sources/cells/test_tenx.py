@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from consilience.foundation.errors import DataError
-from consilience.sources.mtx import NotSortedError, mtx_blocks
+from consilience.sources.cells.mtx import NotSortedError, mtx_blocks
+from consilience.sources.cells.tenx import read_10x
 from consilience.sources.raw_folder import RawFolder
-from consilience.sources.tenx import read_10x
 
 BANNER = "%%MatrixMarket matrix coordinate integer general\n"
 
@@ -95,9 +95,9 @@ def test_the_binary_file_of_a_large_cohort_holds_the_same(
     scratch.mkdir()
     write_sample(raw, "S1", first)
     write_sample(raw, "S2", second, order="gene")
-    monkeypatch.setattr("consilience.sources.tenx.CACHED_ENTRIES", 0)
-    monkeypatch.setattr("consilience.sources.tenx.BLOCK_CELLS", 64)
-    monkeypatch.setattr("consilience.sources.mtx.CHUNK", 97)
+    monkeypatch.setattr("consilience.sources.cells.tenx.CACHED_ENTRIES", 0)
+    monkeypatch.setattr("consilience.sources.cells.tenx.BLOCK_CELLS", 64)
+    monkeypatch.setattr("consilience.sources.cells.mtx.CHUNK", 97)
     matrix = read(raw, scratch)
     assert (scratch / "counts.h5").is_file()
     assert np.array_equal(as_array(matrix), np.vstack([first, second]))
@@ -114,7 +114,7 @@ def test_any_matrix_block_and_chunk(cells: int, genes: int, seed: int, size: int
     from unittest import mock
 
     counts = some_counts(cells, genes, seed)
-    with tempfile.TemporaryDirectory() as folder, mock.patch("consilience.sources.mtx.CHUNK", chunk):
+    with tempfile.TemporaryDirectory() as folder, mock.patch("consilience.sources.cells.mtx.CHUNK", chunk):
         for name, order in (("a.mtx.gz", "cell"), ("b.mtx", "gene")):
             put(Path(folder) / name, mtx_text(counts, order=order))
             blocks = list(mtx_blocks(Path(folder) / name, size=size, in_any_order=order == "gene"))

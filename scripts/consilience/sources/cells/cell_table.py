@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.foundation.errors import DataError, did_you_mean
-from consilience.sources.cells import Labels
+from consilience.sources.cells.matrix import Labels
 from consilience.sources.text import FETCH_AGAIN, read_bytes, read_lines, shown, split_line
 
 if TYPE_CHECKING:

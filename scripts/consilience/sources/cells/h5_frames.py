@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.foundation.errors import ConsilienceError, DataError
-from consilience.sources.cells import Labels
+from consilience.sources.cells.matrix import Labels
 from consilience.sources.text import FETCH_AGAIN
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from consilience.foundation.errors import DataError
-from consilience.sources.summary_tables import TextTable, read_text_table
+from consilience.sources.summary_statistics.tables import TextTable, read_text_table
 
 if TYPE_CHECKING:
     import pandas as pd

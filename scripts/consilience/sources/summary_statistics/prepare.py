@@ -9,9 +9,9 @@ import numpy as np
 
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import write_json, write_parquet
-from consilience.sources.associations import Findings, read_eqtl, read_gwas
-from consilience.sources.ld import NEGATIVE_EIGENVALUE, LdMatrix, read_ld
 from consilience.sources.raw_folder import RawFolder, open_raw_folder
+from consilience.sources.summary_statistics.associations import Findings, read_eqtl, read_gwas
+from consilience.sources.summary_statistics.ld import NEGATIVE_EIGENVALUE, LdMatrix, read_ld
 from consilience.sources.text import shown
 from consilience.study.cohorts import Cohort
 

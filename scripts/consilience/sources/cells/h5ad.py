@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.foundation.errors import DataError
-from consilience.sources.cells import CellMatrix, CountSource, Labels, LazyColumns
-from consilience.sources.h5_counts import Naming, open_counts, probe
-from consilience.sources.h5_frames import (
+from consilience.sources.cells.h5_counts import Naming, open_counts, probe
+from consilience.sources.cells.h5_frames import (
     explain_hdf5,
     frame_columns,
     n_rows,
@@ -20,6 +19,7 @@ from consilience.sources.h5_frames import (
     read_column,
     read_index,
 )
+from consilience.sources.cells.matrix import CellMatrix, CountSource, Labels, LazyColumns
 from consilience.sources.raw_folder import RawFolder
 from consilience.sources.text import FETCH_AGAIN, refuse_page, shown
 

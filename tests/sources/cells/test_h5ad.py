@@ -11,8 +11,8 @@ import pytest
 from scipy import sparse
 
 from consilience.foundation.errors import DataError
-from consilience.sources.cells import MemoryCounts, kept_in_memory
-from consilience.sources.h5ad import open_h5ad
+from consilience.sources.cells.h5ad import open_h5ad
+from consilience.sources.cells.matrix import MemoryCounts, kept_in_memory
 
 N_CELLS, N_GENES = 300, 40
 TEXT = h5py.string_dtype()
@@ -260,7 +260,7 @@ def test_what_is_no_h5ad_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_large_column_wise_matrix_is_refused_with_its_cost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consilience.sources.h5_counts.TURNED_ENTRIES", 10)
+    monkeypatch.setattr("consilience.sources.cells.h5_counts.TURNED_ENTRIES", 10)
     with h5py.File(tmp_path / "a.h5ad", "w") as file:
         frames(file)
         sparse_group(file, "X", some_counts().tocsc(), "csc")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from consilience.foundation.errors import DataError
-from consilience.sources.geo import characteristics, join_samples, parse_series_matrix, read_geo
+from consilience.sources.geo.series import characteristics, join_samples, parse_series_matrix, read_geo
 from consilience.sources.raw_folder import RawFolder, detect_format
 
 TITLES = ("tissue 1 (RA_1)", "tissue 2 (RA_2)", "tissue 3 (RA_3)")

@@ -162,7 +162,7 @@ def _header(lines: _Lines) -> MtxHeader:
 
 def _entries(path: Path, *, must_be_sorted: bool) -> Iterator[npt.NDArray[np.int64]]:
     """Arrays (n, 3) of gene, cell, count (from 1), checked against the sizes that the file states."""
-    from consilience.sources.mtx_kernels import COMPLETE, check_entries, parse_entries
+    from consilience.sources.cells.mtx_kernels import COMPLETE, check_entries, parse_entries
 
     where, read, last = shown(path), 0, 0
     with path.open("rb") as handle:

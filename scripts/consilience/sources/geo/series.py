@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consilience.foundation.errors import DataError, did_you_mean
-from consilience.sources.matrix import BulkMatrix, refuse_duplicates
+from consilience.sources.bulk.matrix import BulkMatrix, refuse_duplicates
+from consilience.sources.bulk.tables import CountTable, listed, parse_counts, read_count_table
 from consilience.sources.raw_folder import TABLE_SUFFIXES, RawFolder
-from consilience.sources.tables import CountTable, listed, parse_counts, read_count_table
 from consilience.sources.text import FETCH_AGAIN, read_lines, shown, split_line
 
 KEPT_ROWS = (

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from consilience.foundation.errors import DataError
-from consilience.sources.summary_tables import read_text_table
+from consilience.sources.summary_statistics.tables import read_text_table
 from consilience.sources.text import FETCH_AGAIN, read_lines, shown
 
 SNP_COLUMNS = ("rsid", "chromosome", "position", "effect_allele", "other_allele")

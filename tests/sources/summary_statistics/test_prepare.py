@@ -16,9 +16,9 @@ from consilience.foundation.errors import ConsilienceError, DataError
 from consilience.foundation.files import sha256_of
 from consilience.simulate.cohort import write_cohort
 from consilience.simulate.truth import write_truth
-from consilience.sources.associations import neg_log10_p
-from consilience.sources.ld import read_ld
-from consilience.sources.summary_statistics import prepare_summary_statistics
+from consilience.sources.summary_statistics.associations import neg_log10_p
+from consilience.sources.summary_statistics.ld import read_ld
+from consilience.sources.summary_statistics.prepare import prepare_summary_statistics
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import SimulationSection
 

@@ -1,0 +1,1 @@
+"""Bulk matrices: the common object, and plain tables."""

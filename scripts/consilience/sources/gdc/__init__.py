@@ -1,0 +1,1 @@
+"""GDC: queries, manifests, downloads, and how its files are read."""

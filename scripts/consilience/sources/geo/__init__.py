@@ -1,0 +1,1 @@
+"""GEO: what a series offers, and how its files are read."""

@@ -1,0 +1,1 @@
+"""GWAS, eQTL and LD: every layout in which they are served, as the same three tables."""
