@@ -17,10 +17,11 @@ from consilience.expression.prepare import prepare_cohort
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import sha256_of
 from consilience.sources.bulk.tables import read_count_table
+from consilience.sources.formats import samples_table_of
 from consilience.sources.gdc.star_counts import read_hits
 from consilience.sources.geo.series import join_samples, parse_series_matrix, read_geo
 from consilience.sources.phenotypes import peek_phenotypes, standard_phenotypes
-from consilience.sources.raw_folder import RawFolder, samples_table_of
+from consilience.sources.raw_folder import raw_folder_of
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import NormalisationSection, QualitySection
 
@@ -57,7 +58,7 @@ def test_gse55235_is_refused_because_intensities_are_no_counts(geo: Path, tmp_pa
     path = tmp_path / "GSE55235_series_matrix.txt.gz"
     path.write_bytes((geo / path.name).read_bytes())
     with pytest.raises(DataError, match=r"not a table of counts: \d\d\.\d%"):
-        read_geo(RawFolder(tmp_path, "geo", ((path.name, path),), {}))
+        read_geo(raw_folder_of(tmp_path, ((path.name, path),)))
 
 
 def test_gse97165_shifted_rows_give_whole_columns(geo: Path) -> None:

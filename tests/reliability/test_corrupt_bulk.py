@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from consilience.expression.bulk import read_bulk
+from consilience.sources.bulk.read import read_bulk
 from consilience.expression.prepare import prepare_cohort
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import sha256_of
 from consilience.foundation.seeds import stream
-from consilience.sources.raw_folder import RawFolder, detect_format
+from consilience.sources.raw_folder import RawFolder, raw_folder_of
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import NormalisationSection, QualitySection
 
@@ -107,7 +107,7 @@ def unverified(folder: Path) -> RawFolder:
     """The folder as if nothing had been recorded of it: only what the formats themselves can notice is left."""
     names = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "provenance.json"]
     files = tuple((path.relative_to(folder).as_posix(), path) for path in names)
-    return RawFolder(folder, detect_format(files, where="raw/c"), files, {})
+    return raw_folder_of(folder, files)
 
 
 def damages(content: bytes, name: str) -> Iterator[tuple[str, bytes]]:
@@ -156,7 +156,7 @@ def test_damage_after_the_fetch_is_always_refused_by_name(kind: str, tmp_path: P
 def test_formats_with_checks_of_their_own_never_give_other_counts(kind: str, tmp_path: Path) -> None:
     """gzip has a CRC and the GDC gives md5 sums: even without our record, damage is refused or harmless."""
     WRITERS[kind](tmp_path)
-    whole_matrix = read_bulk(unverified(tmp_path))
+    whole_matrix = read_bulk(unverified(tmp_path), cohort=COHORT)
     np.testing.assert_array_equal(whole_matrix.counts, COUNTS.T)
     refused = 0
     for path in raw_files(tmp_path):
@@ -166,7 +166,7 @@ def test_formats_with_checks_of_their_own_never_give_other_counts(kind: str, tmp
         for what, content in damages(whole, path.name):
             path.write_bytes(content)
             try:
-                found = read_bulk(unverified(tmp_path))
+                found = read_bulk(unverified(tmp_path), cohort=COHORT)
             except DataError as error:
                 refused += 1
                 assert path.name in str(error) or path.parent.name in str(error), (what, str(error))  # noqa: PT017
@@ -187,7 +187,7 @@ def test_no_damage_ends_in_anything_but_a_data_error(kind: str, tmp_path: Path) 
         for what, content in damages(whole, path.name):
             path.write_bytes(content)
             try:
-                found = read_bulk(unverified(tmp_path))
+                found = read_bulk(unverified(tmp_path), cohort=COHORT)
             except DataError:
                 continue
             whole_lines = content.endswith(b"\n") and whole.startswith(content)

@@ -11,7 +11,8 @@ import pytest
 
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import sha256_of
-from consilience.sources.raw_folder import detect_format, open_raw_folder, verify_raw_folder
+from consilience.sources.formats import file_kind
+from consilience.sources.raw_folder import open_raw_folder, unreadable, verify_raw_folder
 from consilience.sources.text import read_bytes, read_lines
 
 
@@ -35,7 +36,7 @@ def test_whole_folders_pass_and_strangers_are_not_listed(tmp_path: Path) -> None
     record(tmp_path)
     (tmp_path / "stray.h5ad").write_bytes(b"\x89HDF\r\n\x1a\n")
     folder = open_raw_folder(tmp_path)
-    assert folder.format == "table"
+    assert "table" in folder.kinds
     assert [name for name, _ in folder.files] == ["a.samples.tsv", "a.tsv"]
 
 
@@ -86,29 +87,48 @@ def test_a_folder_without_record_was_not_fetched_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "expected"),
+    ("name", "content", "expected"),
     [
-        ({"GSE1_series_matrix.txt.gz": b"!Series_title\t1\n", "GSE1_raw_counts.tsv.gz": b"gene\tA\n"}, "geo"),
-        ({"header.txt": b"!Series_title\t1\n"}, "geo"),
-        ({"files.json": b"{}", "x/y.rna_seq.augmented_star_gene_counts.tsv": b"gene_id\n"}, "gdc"),
-        (
-            {"S1/matrix.mtx.gz": b"%%MatrixMarket\n", "S1/barcodes.tsv.gz": b"A\n", "cells.tsv.gz": b"b\n"},
-            "10x",
-        ),
-        ({"renamed.bin": b"\x89HDF\r\n\x1a\n"}, "h5ad"),
-        (
-            {"s.h.tsv.gz": b"chromosome\n", "s.h.tsv.gz-meta.yaml": b"a: 1\n", "eqtl.tsv.gz": b"P\n"},
-            "gwas_ssf",
-        ),
-        ({"a.parquet": b"PAR1", "a.samples.tsv": b"sample\n"}, "table"),
+        ("GSE1_series_matrix.txt.gz", b"!Series_title\n", "series_matrix"),
+        ("GSE1-GPL2_series_matrix.txt", b"!Series_title\n", "series_matrix"),
+        ("renamed.txt", b"!Series_title\n", "series_matrix"),
+        ("GSE1_family.soft.gz", b"^DATABASE = Geo\n", "soft"),
+        ("files.json", b"{}", "gdc_answer"),
+        ("a/x.rna_seq.augmented_star_gene_counts.tsv", b"# gene-model\n", "star_counts"),
+        ("a/annotations.txt", b"id\n", "other"),
+        ("S1/matrix.mtx.gz", b"%%MatrixMarket\n", "mtx"),
+        ("GSM1_S1_matrix.mtx.gz", b"%%MatrixMarket\n", "mtx"),
+        ("GSM1_S1_barcodes.tsv.gz", b"A\n", "barcodes"),
+        ("S1/features.tsv.gz", b"A\n", "features"),
+        ("cells.tsv.gz", b"b\n", "cell_table"),
+        ("renamed.bin", b"\x89HDF\r\n\x1a\n", "hdf5"),
+        ("ld/l1.ld.gz", b"1\n", "ld_matrix"),
+        ("ENSG1.matrix", b"GENES\n", "twmr_matrix"),
+        ("panel.bed", b"\x6c\x1b\x01", "plink"),
+        ("genes.bed", b"chr1\t1\t2\n", "table"),
+        ("s.h.tsv.gz-meta.yaml", b"a: 1\n", "metadata"),
+        ("a.parquet", b"PAR1", "parquet"),
+        ("a.csv.gz", b"g,s\n", "table"),
+        ("GSE1_RAW.tar", b"\0" * 257 + b"ustar", "archive"),
+        ("GSE1_RAW.tar.gz", b"\0" * 257 + b"ustar", "archive"),
+        ("a.zip", b"PK\x03\x04", "archive"),
+        ("a.xlsx", b"PK\x03\x04", "spreadsheet"),
+        ("a.rds", b"X\n\0\0", "r_object"),
+        ("a.pdf", b"%PDF\0", "other"),
     ],
 )
-def test_formats_are_told_apart(tmp_path: Path, names: dict[str, bytes], expected: str) -> None:
-    for name, content in names.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+def test_kinds_of_files_are_told_apart(tmp_path: Path, name: str, content: bytes, expected: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
+    assert file_kind(name, path) == expected
+
+
+def test_a_folder_without_readable_files_names_what_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"%PDF\0")
     record(tmp_path)
-    assert open_raw_folder(tmp_path).format == expected
+    with pytest.raises(DataError, match=r"a\.pdf \(other\)"):
+        raise unreadable(open_raw_folder(tmp_path), wanted="tables")
 
 
 @pytest.mark.parametrize(
@@ -118,14 +138,13 @@ def test_formats_are_told_apart(tmp_path: Path, names: dict[str, bytes], expecte
         ("a.h5ad", b"<html><body>", "web page"),
         ("a.tsv.gz", gzip.compress(b"<html>", mtime=0), "web page"),
         ("a.tsv", b"", "empty"),
-        ("a.pdf", b"%PDF", "no known format"),
         ("a.tsv.gz", b"\x1f\x8b\x08\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff", "damaged"),
     ],
 )
 def test_what_is_no_data_is_named(tmp_path: Path, name: str, content: bytes, words: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=words) as caught:
-        detect_format(((name, tmp_path / name),), where="raw/c")
+        file_kind(name, tmp_path / name)
     assert name in str(caught.value)
 
 

@@ -84,7 +84,7 @@ def test_hostile_names_are_refused_with_row_and_reason(tmp_path, name):
 
 def test_a_newline_at_the_end_of_a_name_is_two_rows(tmp_path):
     _, problems = problems_of(tmp_path, "a\n" + "\t".join(["bulk", "simulated", "geo"]))
-    assert any("cohorts.tsv:2: the row has 1 cells but the header has 13" in problem for problem in problems)
+    assert any("cohorts.tsv:2: the row has 1 cells but the header has 16" in problem for problem in problems)
     assert any("cohorts.tsv:3: the row has 3 cells" in problem for problem in problems)
 
 

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "scripts" / "consilience"
 FLOORS = [
-    "foundation", "study", "sources", "expression", "pathways", "learning", "rnagan", "augment", "perturb",
+    "foundation", "study", "downloads", "sources", "expression", "pathways", "learning", "rnagan", "augment", "perturb",
     "causal", "simulate", "report", "preflight", "cli",
 ]  # fmt: skip
 HEAVY = {

@@ -16,9 +16,9 @@ from consilience.expression.normalise import Normalised, normalisation_record, n
 from consilience.foundation.errors import DataError, Problem
 from consilience.foundation.files import write_json, write_parquet
 from consilience.foundation.jobs import log
-from consilience.sources.bulk.matrix import BulkMatrix
+from consilience.sources.bulk.read import read_bulk
 from consilience.sources.phenotypes import Phenotypes, standard_phenotypes
-from consilience.sources.raw_folder import RawFolder, open_raw_folder
+from consilience.sources.raw_folder import open_raw_folder
 from consilience.sources.text import shown
 from consilience.study.cohorts import Cohort
 from consilience.study.design import design_problems
@@ -42,7 +42,7 @@ def prepare_bulk(
     qc_path: Path,
 ) -> None:
     """Prepare one bulk cohort (see `prepare.prepare_cohort`)."""
-    matrix = read_bulk(open_raw_folder(raw_dir))
+    matrix = read_bulk(open_raw_folder(raw_dir), cohort=cohort)
     log.info("%s: %d samples, %d genes", cohort.name, len(matrix.samples), len(matrix.genes))
     phenotypes = standard_phenotypes(
         cohort=cohort, samples=matrix.samples, columns=matrix.columns, min_samples_per_arm=min_samples_per_arm
@@ -66,25 +66,6 @@ def prepare_bulk(
         cohort, matrix=matrix, phenotypes=phenotypes, named=named, verdict=verdict, normalised=normalised
     )
     write_json(qc_path, record)
-
-
-def read_bulk(folder: RawFolder) -> BulkMatrix:
-    """Read a verified raw folder with the reader of its format."""
-    if folder.format == "geo":
-        from consilience.sources.geo.series import read_geo
-
-        return read_geo(folder)
-    if folder.format == "gdc":
-        from consilience.sources.gdc.star_counts import read_gdc
-
-        return read_gdc(folder)
-    if folder.format == "table":
-        from consilience.sources.bulk.tables import read_tables
-
-        return read_tables(folder)
-    raise DataError("this is no format of bulk data", where=shown(folder.path), value=folder.format,
-                    allowed="geo, gdc, or a count table with its samples table",
-                    mend="mend 'kind' or 'location' of this cohort in the cohort sheet")  # fmt: skip
 
 
 def refuse_broken_design(cohort: Cohort, *, columns: Any, verdict: Verdict, min_samples_per_arm: int) -> None:

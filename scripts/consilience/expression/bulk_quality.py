@@ -58,8 +58,8 @@ class Verdict:
 def sample_metrics(matrix: BulkMatrix) -> dict[str, npt.NDArray[np.float64]]:
     """Library size and detected genes over all rows of the source, and what the source tells; (samples,)."""
     return {
-        "library_size": matrix.counts.sum(axis=1).astype(np.float64),
-        "n_genes": (matrix.counts > 0).sum(axis=1).astype(np.float64),
+        "library_size": matrix.values.sum(axis=1).astype(np.float64),
+        "n_genes": (matrix.values > 0).sum(axis=1).astype(np.float64),
         **matrix.metrics,
     }
 

@@ -28,8 +28,8 @@ from consilience.foundation.errors import DataError, Problem
 from consilience.foundation.files import atomic_path, write_json, write_parquet
 from consilience.foundation.jobs import log
 from consilience.sources.cells.matrix import CellMatrix, CountSource, kept_in_memory
-from consilience.sources.raw_folder import RawFolder, open_raw_folder
-from consilience.sources.text import shown
+from consilience.sources.cells.read import read_cells
+from consilience.sources.raw_folder import open_raw_folder
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -54,7 +54,7 @@ def prepare_cells(
 ) -> None:
     """Prepare one single-cell or perturbation cohort (see `prepare.prepare_cohort`)."""
     with scratch_folder(expression_path.parent / f".tmp-cells-{cohort.name}") as scratch:
-        matrix = read_cells(open_raw_folder(raw_dir), scratch=scratch)
+        matrix = read_cells(open_raw_folder(raw_dir), cohort=cohort, scratch=scratch)
         log.info("%s: %d cells, %d genes", cohort.name, matrix.n_cells, len(matrix.genes))
         phenotypes = standard_cell_columns(
             cohort=cohort, matrix=matrix, min_samples_per_arm=min_samples_per_arm
@@ -92,30 +92,6 @@ def scratch_folder(path: Path) -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def read_cells(folder: RawFolder, *, scratch: Path) -> CellMatrix:
-    """Read a verified raw folder with the reader of its format."""
-    if folder.format == "10x":
-        from consilience.sources.cells.tenx import read_10x
-
-        matrix = read_10x(folder, scratch=scratch)
-    elif folder.format == "h5ad":
-        from consilience.sources.cells.h5ad import read_h5ad
-
-        matrix = read_h5ad(folder)
-    else:
-        raise DataError(
-            "this is no format of single-cell data",
-            where=shown(folder.path),
-            value=folder.format,
-            allowed="10x folders (matrix.mtx, features.tsv, barcodes.tsv) or one .h5ad",
-            mend="mend 'kind' or 'location' of this cohort in the cohort sheet",
-        )
-    if not matrix.n_cells or not matrix.genes:
-        raise DataError("holds no cells or no genes", where=matrix.where,
-                        value=f"{matrix.n_cells} cells, {len(matrix.genes)} genes")  # fmt: skip
-    return matrix
 
 
 def refuse_what_is_left(

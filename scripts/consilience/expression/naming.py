@@ -42,7 +42,7 @@ def name_genes(matrix: BulkMatrix, *, table: GeneTable, where: str) -> NamedCoun
             allowed="symbols, Ensembl ids or Entrez ids of human genes",
             mend="give a table with gene ids; probes of arrays and transcripts must be summed to genes first",
         )  # fmt: skip
-    counts = merge_duplicates(values=matrix.counts.T, match=match, additive=True)
+    counts = merge_duplicates(values=matrix.values.T, match=match, additive=True)
     sources: dict[str, list[str]] = {}
     for source, symbol in zip(ids, match.symbol, strict=True):
         if symbol and source not in sources.setdefault(symbol, []):

@@ -11,7 +11,7 @@ from consilience.foundation.errors import DataError, DownloadError
 from consilience.foundation.files import atomic_path, explain_disk_full, read_json, sha256_of, write_json
 from consilience.foundation.jobs import log, progress
 from consilience.foundation.provenance import now
-from consilience.sources.raw_folder import samples_table_of
+from consilience.sources.formats import samples_table_of
 from consilience.study.cohorts import Cohort
 
 FETCHED_SOURCES = ("simulated", "local")

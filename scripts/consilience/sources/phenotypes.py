@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from consilience.foundation.errors import DataError
-from consilience.sources.raw_folder import HDF5_MAGIC, RawFolder, detect_format, samples_table_of
+from consilience.sources.formats import FileKind, samples_table_of
+from consilience.sources.raw_folder import RawFolder, raw_folder_of
 from consilience.sources.text import shown
 from consilience.study.cohorts import Cohort
 from consilience.study.design import design_notes, design_problems
@@ -75,8 +76,11 @@ def peek_phenotypes(location: Path) -> dict[str, tuple[str, ...]] | None:
     listed = tuple(
         (path.relative_to(root).as_posix(), path) for path in files if path.name != "provenance.json"
     )
-    folder = RawFolder(root, detect_format(listed, where=shown(location)), listed, {})
-    return _PEEKS[folder.format](folder) if folder.format in _PEEKS else None
+    folder = raw_folder_of(root, listed)
+    for kind, peek in _PEEKS.items():
+        if folder.of_kind(kind):
+            return peek(folder)
+    return None
 
 
 def _peek_geo(folder: RawFolder) -> dict[str, tuple[str, ...]] | None:
@@ -121,11 +125,6 @@ def _peek_h5ad(folder: RawFolder) -> dict[str, tuple[str, ...]] | None:
     found = [path for _, path in folder.files if path.suffix in {".h5ad", ".h5"}]
     if len(found) != 1:
         return None
-    with found[0].open("rb") as handle:
-        if handle.read(8) != HDF5_MAGIC:
-            raise DataError(
-                "named .h5ad but not an HDF5 file", where=shown(found[0]), mend="give the whole file"
-            )
     try:
         with h5py.File(found[0], "r") as handle:
             frame = read_elem(handle["obs"])
@@ -142,4 +141,8 @@ def _distinct(columns: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]
     return dict(zip(few, map(tuple, zip(*rows, strict=True)), strict=True)) if rows else {}
 
 
-_PEEKS = {"geo": _peek_geo, "gdc": _peek_gdc, "table": _peek_table, "10x": _peek_10x, "h5ad": _peek_h5ad}
+_PEEKS: dict[FileKind, Callable[[RawFolder], dict[str, tuple[str, ...]] | None]] = {
+    "mtx": _peek_10x, "h5ad": _peek_h5ad, "series_matrix": _peek_geo, "gdc_answer": _peek_gdc,
+    "parquet": _peek_table, "table": _peek_table,
+}  # fmt: skip
+"""Which file of a folder tells the phenotypes; the first kind that is there."""

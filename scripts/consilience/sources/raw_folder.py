@@ -5,27 +5,26 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 from consilience.foundation.errors import DataError, Problem
 from consilience.foundation.files import read_json, sha256_of
-from consilience.sources.text import FETCH_AGAIN, GZIP_MAGIC, read_bytes, refuse_page, shown
-
-Format = Literal["geo", "gdc", "10x", "h5ad", "gwas_ssf", "table"]
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-PARQUET_MAGIC = b"PAR1"
-TABLE_SUFFIXES = (".tsv", ".csv", ".txt", ".tsv.gz", ".csv.gz", ".txt.gz", ".parquet")
-COUNT_WORDS = (".counts", "_counts", ".raw_counts", "_raw_counts")
+from consilience.sources.formats import FileKind, file_kind
+from consilience.sources.text import FETCH_AGAIN, read_bytes, shown
 
 
 @dataclass(frozen=True, slots=True)
 class RawFolder:
-    """A verified raw folder: `path`, its `format`, and `files` as (relative name, path), sorted by name."""
+    """A verified raw folder: `files` as (relative name, path), sorted by name, and the `kinds` of them."""
 
     path: Path
-    format: Format
     files: tuple[tuple[str, Path], ...]
+    kinds: tuple[FileKind, ...]
     provenance: dict[str, Any]
+
+    def of_kind(self, *kinds: FileKind) -> list[Path]:
+        """The files that are of one of these kinds."""
+        return [path for (_, path), kind in zip(self.files, self.kinds, strict=True) if kind in kinds]
 
     def named(self, *endings: str) -> list[Path]:
         """The files whose name ends with one of `endings`."""
@@ -33,9 +32,28 @@ class RawFolder:
 
 
 def open_raw_folder(raw_dir: Path) -> RawFolder:
-    """Verify name, size and digest of every file listed in provenance.json, then tell the format."""
+    """Verify name, size and digest of every file listed in provenance.json, then tell the files' kinds."""
     files, provenance = verify_raw_folder(raw_dir)
-    return RawFolder(raw_dir, detect_format(files, where=shown(raw_dir)), files, provenance)
+    return raw_folder_of(raw_dir, files, provenance)
+
+
+def raw_folder_of(
+    root: Path, files: tuple[tuple[str, Path], ...], provenance: dict[str, Any] | None = None
+) -> RawFolder:
+    """A raw folder of files that are not (or no longer) to be verified."""
+    return RawFolder(root, files, tuple(file_kind(name, path) for name, path in files), provenance or {})
+
+
+def unreadable(folder: RawFolder, *, wanted: str) -> DataError:
+    """The error for a folder in which no reader of the cohort's kind finds its files."""
+    listed = [f"{name} ({kind})" for (name, _), kind in zip(folder.files, folder.kinds, strict=True)]
+    found = ", ".join(listed[:8]) + (f" and {len(listed) - 8} more" if len(listed) > 8 else "")
+    return DataError(
+        f"holds no files that this kind of cohort can be read from: {found}",
+        where=shown(folder.path),
+        allowed=wanted,
+        mend="mend 'kind', 'location' or 'files' of this cohort in the cohort sheet",
+    )
 
 
 def verify_raw_folder(raw_dir: Path) -> tuple[tuple[tuple[str, Path], ...], dict[str, Any]]:
@@ -99,79 +117,6 @@ def _damage(path: Path, *, size: int, digest: str) -> Problem | None:
             where,
             mend=FETCH_AGAIN,
         )
-    return None
-
-
-def detect_format(files: tuple[tuple[str, Path], ...], *, where: str) -> Format:
-    """Tell the format from names and first bytes; a folder that fits none or several is refused."""
-    found: set[Format] = set()
-    for name, path in files:
-        kind = _format_of(name, path)
-        if kind is not None:
-            found.add(kind)
-    if len(found) > 1:
-        found.discard("table")
-    if len(found) == 1:
-        return found.pop()
-    names = ", ".join(name for name, _ in files[:8]) + (" …" if len(files) > 8 else "")
-    what = (
-        f"holds files of several formats ({', '.join(sorted(found))})" if found else "holds no known format"
-    )
-    raise DataError(
-        f"{what}: {names}",
-        where=where,
-        allowed="GEO series matrix + counts, GDC files.json + STAR counts, 10x folders, one .h5ad, "
-        "GWAS-SSF + eQTL, or a count table (.tsv, .csv, .parquet) + samples table",
-        mend="let the location of the cohort point to files of one of these formats",
-    )
-
-
-def _format_of(name: str, path: Path) -> Format | None:
-    base = PurePosixPath(name).name
-    start = _first_bytes(path)
-    refuse_page(start, where=shown(path))
-    if start.startswith(HDF5_MAGIC) or base.endswith((".h5ad", ".h5")):
-        return "h5ad"
-    if base == "files.json" or "augmented_star_gene_counts" in base:
-        return "gdc"
-    if base in {"matrix.mtx.gz", "matrix.mtx", "cells.tsv.gz", "barcodes.tsv.gz", "features.tsv.gz"}:
-        return "10x"
-    if "series_matrix" in base or start.startswith((b"!Series_", b'"!Series_')):
-        return "geo"
-    if base.endswith((".h.tsv.gz", "-meta.yaml", ".ld.gz")) or base == "eqtl.tsv.gz":
-        return "gwas_ssf"
-    return "table" if base.endswith(TABLE_SUFFIXES) else None
-
-
-def _first_bytes(path: Path) -> bytes:
-    with path.open("rb") as handle:
-        start = handle.read(512)
-    if not start:
-        raise DataError("the file is empty", where=shown(path), mend=FETCH_AGAIN)
-    if start.startswith(GZIP_MAGIC):
-        import zlib
-
-        try:
-            start = zlib.decompressobj(31).decompress(start, 512)
-        except zlib.error:
-            read_bytes(path)  # says what is wrong with the whole file
-    return start
-
-
-def samples_table_of(counts: Path) -> Path | None:
-    """The samples table beside a count table: <stem>.samples.tsv, with or without '.counts' in the stem."""
-    stem = counts.name
-    for ending in sorted(TABLE_SUFFIXES, key=len, reverse=True):
-        if stem.endswith(ending):
-            stem = stem.removesuffix(ending)
-            break
-    stems = [stem, *(stem.removesuffix(word) for word in COUNT_WORDS), counts.name.split(".")[0]]
-    candidates = [
-        f"{one}.samples.{kind}" for one in dict.fromkeys(stems) for kind in ("tsv", "csv", "tsv.gz")
-    ]
-    for name in [*candidates, "samples.tsv", "samples.csv", "samples.tsv.gz"]:
-        if name != counts.name and (counts.parent / name).is_file():
-            return counts.parent / name
     return None
 
 

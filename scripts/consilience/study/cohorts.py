@@ -8,9 +8,11 @@ from typing import Any, Literal, get_args
 Kind = Literal["bulk", "single_cell", "perturbation", "summary_statistics"]
 Source = Literal["simulated", "local", "url", "geo", "gdc"]
 Role = Literal["pretrain", "study", "both"]
+Units = Literal["", "counts", "estimated_counts", "tpm", "fpkm", "cpm", "intensity", "log2"]
 KINDS: tuple[str, ...] = get_args(Kind)
 SOURCES: tuple[str, ...] = get_args(Source)
 ROLES: tuple[str, ...] = get_args(Role)
+UNITS: tuple[str, ...] = get_args(Units)
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 
 
@@ -21,6 +23,9 @@ class Cohort:
     `condition`, `donor`, `cell_type`, `batch`, `perturbation` are the names that these columns have in the
     cohort's own phenotype table ("" where it has none). `case` and `control` are levels of the condition
     column (for a perturbation cohort, `control` are the unperturbed levels of the perturbation column).
+    `files` are patterns (as in a shell) of the files wanted from the source, () for its own choice; `select`
+    says which samples are wanted, as "column=level|level; column=level" (see `selection.selected_rows`);
+    `units` is what the sheet claims of a bulk matrix, "" to let its values tell.
     """
 
     name: str
@@ -34,6 +39,9 @@ class Cohort:
     cell_type: str = ""
     batch: str = ""
     perturbation: str = ""
+    files: tuple[str, ...] = ()
+    select: str = ""
+    units: Units = ""
     role: Role = "study"
     label: str = ""
 

@@ -41,6 +41,26 @@ class FetchSection(Section):
 
     local_files: Literal["copy", "link"] = "copy"
     """copy local files, or link to them (for very large ones; they must then stay where they are)"""
+    cache: str = "downloads"
+    """folder of downloaded files, shared by all studies that name it"""
+    offline: bool = False
+    """use only what is in the cache, and list exactly what is missing"""
+    mirrors: dict[str, str] = {}
+    """other servers, by the beginning of the addresses they stand for: {"https://api.gdc.cancer.gov/": "https://mirror.example/gdc/"}"""
+    per_host: Annotated[int, Field(ge=1, le=16)] = 3
+    """connections to one host at a time, over all jobs of this machine"""
+    attempts: Annotated[int, Field(ge=1, le=50)] = 6
+    """tries without any progress before a download is given up"""
+    stall_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """a connection that brings nothing for this long is given up and tried again"""
+    gdc_batch: Annotated[int, Field(ge=1, le=500)] = 50
+    """files asked of the GDC in one request"""
+    gdc_token_file: str = ""
+    """file (mode 0600) with a GDC token for controlled data; where empty, the variable GDC_TOKEN"""
+    max_unpacked_gigabytes: Annotated[float, Field(gt=0)] = 200.0
+    """an archive that would unpack to more is refused"""
+    max_archive_members: Count = 100_000
+    """an archive with more members is refused"""
 
 
 class BulkQuality(Section):
@@ -97,6 +117,22 @@ class NormalisationSection(Section):
     """how many highly variable genes are marked"""
     stream_above_cells: Annotated[int, Field(ge=0)] = 50_000
     """above this many cells X is not written: counts and a factor per cell are, and memory stays flat"""
+
+
+class CellTypesSection(Section):
+    """Cell types for single-cell cohorts whose sheet row names no column of them."""
+
+    markers: str = ""
+    """table of marker genes: immune or synovium (shipped), the path of one, or empty for no labels"""
+
+
+class SummaryStatisticsSection(Section):
+    """How GWAS, eQTL and LD files are read where their columns or build do not say it."""
+
+    columns: dict[str, dict[str, str]] = {}
+    """names of columns by file name pattern, ours: theirs: {"*.gwas.txt.gz": {rsid: MarkerName}}"""
+    build: Literal["", "GRCh37", "GRCh38"] = ""
+    """genome build of the positions, where no file states it"""
 
 
 class PathwaysSection(Section):
@@ -210,6 +246,8 @@ class Config(Section):
     fetch: FetchSection = FetchSection()
     quality: QualitySection = QualitySection()
     normalisation: NormalisationSection = NormalisationSection()
+    cell_types: CellTypesSection = CellTypesSection()
+    summary_statistics: SummaryStatisticsSection = SummaryStatisticsSection()
     pathways: PathwaysSection = PathwaysSection()
     simulation: SimulationSection = SimulationSection()
     report: ReportSection = ReportSection()

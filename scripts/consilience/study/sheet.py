@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from consilience.foundation.errors import Problem, SheetError, did_you_mean, printable
-from consilience.study.cohorts import KINDS, NAME_PATTERN, ROLES, SOURCES, Cohort
+from consilience.study.cohorts import KINDS, NAME_PATTERN, ROLES, SOURCES, UNITS, Cohort
+from consilience.study.selection import selection_problems
 
 COLUMNS: dict[str, str] = {
     "cohort": "name of the cohort: letters, digits, '_', '.', '-', at most 64, unique without regard to case",
     "kind": "bulk, single_cell, perturbation or summary_statistics",
     "source": "simulated, local, url, geo or gdc",
-    "location": "accession, address or path; for simulated cohorts the format served",
+    "location": "local: a path; geo: a series (GSE55235); gdc: project(s) joined by |, or a manifest written "
+    "by `consilience manifest`; url: address(es) joined by |, or a name from resources/datasets.tsv; "
+    "simulated: the format served",
     "condition": "phenotype column that holds the condition",
     "case": "level(s) of the condition that are cases, several joined by |",
     "control": "level(s) that are controls (perturbation cohorts: the unperturbed levels)",
@@ -22,6 +25,10 @@ COLUMNS: dict[str, str] = {
     "cell_type": "phenotype column that holds the cell type (perturbation cohorts: the cell line)",
     "batch": "phenotype column that holds the batch",
     "perturbation": "phenotype column that names the perturbed gene",
+    "files": "which files of the source are wanted: shell patterns joined by | (empty: its own choice)",
+    "select": "which samples are wanted: column=level|level; column=level (empty: all)",
+    "units": "what a bulk matrix holds: counts, estimated_counts, tpm, fpkm, cpm, intensity (linear array "
+    "values) or log2 (empty: counts for sequencing, else what the values tell)",
     "role": "pretrain, study (default) or both",
     "label": "free text for the report",
 }
@@ -33,10 +40,17 @@ SERVED_FORMATS: dict[str, tuple[str, ...]] = {
     "summary_statistics": ("gwas_ssf",),
 }
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+_PROJECT = r"[A-Z0-9]{2,20}(-[A-Z0-9_]+){1,4}"
 _LOCATION_PATTERNS = {
-    "url": (r"https?://\S+", "an http:// or https:// address"),
+    "url": (
+        rf"https?://[^\s|]+(\|https?://[^\s|]+)*|{NAME_PATTERN}",
+        "http:// or https:// address(es) joined by |, or a name from resources/datasets.tsv",
+    ),
     "geo": (r"GSE[0-9]{1,8}", "a GEO series accession such as GSE55235"),
-    "gdc": (r"[A-Z0-9]{2,20}(-[A-Z0-9]+){1,4}", "a GDC project such as TCGA-KICH"),
+    "gdc": (
+        rf"{_PROJECT}(\|{_PROJECT})*|[^|]+\.(tsv|txt)",
+        "GDC project(s) such as TCGA-KICH joined by |, or the path of a manifest (.tsv, .txt)",
+    ),
 }
 
 
@@ -197,10 +211,11 @@ def _check_name(row: _Row, seen: dict[str, tuple[str, int]]) -> None:
 
 def _check_choices(row: _Row) -> None:
     row.cells["role"] = row.cells.get("role", "") or "study"
-    for column, allowed in (("kind", KINDS), ("source", SOURCES), ("role", ROLES)):
+    row.cells.setdefault("units", "")
+    for column, allowed in (("kind", KINDS), ("source", SOURCES), ("role", ROLES), ("units", UNITS)):
         if row.cells[column] not in allowed:
             mend = did_you_mean(row.cells[column], allowed)
-            row.refuse(column, f"unknown {column}", allowed=", ".join(allowed), mend=mend)
+            row.refuse(column, f"unknown {column}", allowed=", ".join(filter(None, allowed)), mend=mend)
 
 
 def _check_location(row: _Row, folder: Path) -> None:
@@ -220,6 +235,12 @@ def _check_location(row: _Row, folder: Path) -> None:
         pattern, allowed = _LOCATION_PATTERNS[source]
         if not re.fullmatch(pattern, location):
             row.refuse("location", f"not an address for source {source!r}", allowed=allowed)
+        elif source == "gdc" and location.endswith((".tsv", ".txt")) and not _exists(folder / location):
+            row.refuse(
+                "location",
+                f"no such manifest (seen from {folder.resolve()})",
+                mend="mend the path, or write one with `consilience manifest`",
+            )
 
 
 def _exists(path: Path) -> bool:
@@ -249,6 +270,24 @@ def _check_design_columns(row: _Row) -> None:
         if row.cells.get(column):
             row.refuse(column, f"has no meaning for kind {kind!r}", mend="leave it empty")
     _check_levels(row)
+    _check_choice_of_data(row)
+
+
+def _check_choice_of_data(row: _Row) -> None:
+    """Columns `files`, `select` and `units`: what of the source is wanted, and what it is said to be."""
+    kind = row.cells["kind"]
+    if row.cells["units"] not in {"", "counts"} and kind != "bulk":
+        row.refuse("units", f"a {kind} cohort is always counts", mend="leave it empty")
+    if row.cells.get("select") and kind == "summary_statistics":
+        row.refuse("select", f"has no meaning for kind {kind!r}", mend="leave it empty")
+    if row.cells["source"] == "simulated":
+        for column in ("files", "select", "units"):
+            if row.cells.get(column):
+                row.refuse(column, "has no meaning for a simulated cohort", mend="leave it empty")
+    if any(not pattern.strip() for pattern in row.levels("files")):
+        row.refuse("files", "an empty pattern", mend="join patterns by a single |")
+    for problem in selection_problems(row.cells.get("select", "")):
+        row.refuse("select", problem, allowed="column=level|level; column=level")
 
 
 def _check_levels(row: _Row) -> None:
@@ -281,6 +320,9 @@ def _to_cohort(row: _Row) -> Cohort:
         cell_type=texts["cell_type"],
         batch=texts["batch"],
         perturbation=texts["perturbation"],
+        files=row.levels("files"),
+        select=texts["select"],
+        units=texts["units"],  # type: ignore[arg-type]
         role=texts["role"],  # type: ignore[arg-type]
         label=texts["label"] or texts["cohort"],
     )

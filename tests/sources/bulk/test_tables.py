@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from consilience.foundation.errors import DataError
 from consilience.sources.bulk.matrix import whole_counts
 from consilience.sources.bulk.tables import read_count_table, read_samples_table, read_tables
-from consilience.sources.raw_folder import RawFolder, samples_table_of
+from consilience.sources.formats import samples_table_of
+from consilience.sources.raw_folder import RawFolder, raw_folder_of
 
 COUNTS = "gene\tA\tB\tC\nTP53\t1\t0\t3\nXIST\t10\t20\t30\n"
 SAMPLES = "sample\tgroup\tcode\nA\tcase\t001\nB\tcontrol\tNA\nC\tcase\t1e5\n"
@@ -22,7 +23,7 @@ SAMPLES = "sample\tgroup\tcode\nA\tcase\t001\nB\tcontrol\tNA\nC\tcase\t1e5\n"
 
 def folder_of(path: Path) -> RawFolder:
     files = tuple(sorted((one.name, one) for one in path.iterdir()))
-    return RawFolder(path, "table", files, {})
+    return raw_folder_of(path, files)
 
 
 def write(path: Path, counts: str | bytes = COUNTS, samples: str = SAMPLES, name: str = "study.tsv") -> Path:
@@ -48,7 +49,7 @@ def write(path: Path, counts: str | bytes = COUNTS, samples: str = SAMPLES, name
 )
 def test_the_same_table_in_every_dialect(tmp_path: Path, name: str, counts: str) -> None:
     matrix = read_tables(folder_of(write(tmp_path, counts, name=name)))
-    assert matrix.counts.tolist() == [[1, 10], [0, 20], [3, 30]]
+    assert matrix.values.tolist() == [[1, 10], [0, 20], [3, 30]]
     assert matrix.samples == ("A", "B", "C")
     assert matrix.genes == ("TP53", "XIST")
     assert matrix.columns["code"] == ("001", "NA", "1e5")
@@ -64,7 +65,7 @@ def test_parquet_with_two_id_columns(tmp_path: Path) -> None:
     assert matrix.samples == ("B", "A")
     assert matrix.columns["group"] == ("control", "case")
     assert matrix.gene_columns["Entrez_Gene_Id"] == ("7157", "7503")
-    assert matrix.counts.tolist() == [[0, 20], [1, 10]]
+    assert matrix.values.tolist() == [[0, 20], [1, 10]]
     assert "1 samples" in matrix.notes[0]
     assert "C" in matrix.notes[0]
 

@@ -15,7 +15,7 @@ from scipy import sparse
 from consilience.foundation.errors import DataError
 from consilience.sources.cells.mtx import NotSortedError, mtx_blocks
 from consilience.sources.cells.tenx import read_10x
-from consilience.sources.raw_folder import RawFolder
+from consilience.sources.raw_folder import raw_folder_of
 
 BANNER = "%%MatrixMarket matrix coordinate integer general\n"
 
@@ -63,7 +63,7 @@ def read(root: Path, scratch: Path | None = None) -> Any:
     files = tuple(
         (path.relative_to(root).as_posix(), path) for path in sorted(root.rglob("*")) if path.is_file()
     )
-    return read_10x(RawFolder(root, "10x", files, {}), scratch=scratch or root)
+    return read_10x(raw_folder_of(root, files), scratch=scratch or root)
 
 
 def as_array(matrix: Any, size: int = 7) -> np.ndarray:

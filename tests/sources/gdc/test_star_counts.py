@@ -12,7 +12,7 @@ import pytest
 
 from consilience.foundation.errors import DataError
 from consilience.sources.gdc.star_counts import phenotype, read_gdc, read_star_counts
-from consilience.sources.raw_folder import RawFolder, detect_format
+from consilience.sources.raw_folder import RawFolder, raw_folder_of
 
 HEADER = (
     "gene_id\tgene_name\tgene_type\tunstranded\tstranded_first\tstranded_second\t"
@@ -55,14 +55,13 @@ def write(path: Path, contents: list[str], **changes: Any) -> RawFolder:
     answer = {"data": {"hits": hits[::-1], "pagination": {"total": len(hits)}}, "warnings": {}} | changes
     (path / "files.json").write_text(json.dumps(answer))
     files = tuple(sorted((one.relative_to(path).as_posix(), one) for one in path.rglob("*") if one.is_file()))
-    assert detect_format(files, where="x") == "gdc"
-    return RawFolder(path, "gdc", files, {})
+    return raw_folder_of(path, files)
 
 
 def test_files_become_one_matrix_with_phenotypes_and_mapping_rates(tmp_path: Path) -> None:
     matrix = read_gdc(write(tmp_path, [star_text((600, 200, 0)), star_text((7, 1, 2), (0, 0, 0, 0))]))
     assert matrix.samples == ("TCGA-KL-0000-01A", "TCGA-KL-0000-11A")
-    assert matrix.counts.tolist() == [[600, 200, 0], [7, 1, 2]]
+    assert matrix.values.tolist() == [[600, 200, 0], [7, 1, 2]]
     assert matrix.genes == ("ENSG00000141510.18", "ENSG00000182378.15", "ENSG00000182378.15")
     assert matrix.columns["sample_type"] == ("Primary Tumor", "Solid Tissue Normal")
     assert matrix.columns["case_id"] == ("TCGA-KL-0000", "TCGA-KL-0000")

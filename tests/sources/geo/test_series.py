@@ -9,7 +9,7 @@ import pytest
 
 from consilience.foundation.errors import DataError
 from consilience.sources.geo.series import characteristics, join_samples, parse_series_matrix, read_geo
-from consilience.sources.raw_folder import RawFolder, detect_format
+from consilience.sources.raw_folder import RawFolder, raw_folder_of
 
 TITLES = ("tissue 1 (RA_1)", "tissue 2 (RA_2)", "tissue 3 (RA_3)")
 GSM = ("GSM1", "GSM2", "GSM3")
@@ -47,8 +47,7 @@ def write(path: Path, *, header: str, counts: str = "", name: str = "GSE1_raw_co
     if counts:
         (path / name).write_bytes(gzip.compress(counts.encode(), mtime=0))
     files = tuple(sorted((one.name, one) for one in path.iterdir()))
-    assert detect_format(files, where="x") == "geo"
-    return RawFolder(path, "geo", files, {})
+    return raw_folder_of(path, files)
 
 
 def test_shifted_characteristics_are_taken_by_key(tmp_path: Path) -> None:
@@ -88,13 +87,13 @@ def test_counts_are_joined_by_title_accession_or_bracket(tmp_path: Path, names: 
     subjects = dict(zip([*TITLES, *GSM, "RA_1", "RA_2", "RA_3"], ["P1", "P2", "P3"] * 3, strict=True))
     assert matrix.samples == names
     assert matrix.columns["subject id"] == tuple(subjects[name] for name in names)
-    assert matrix.counts[:, 0].tolist() == [int(value) for value in values]
+    assert matrix.values[:, 0].tolist() == [int(value) for value in values]
 
 
 def test_a_full_table_of_counts_in_the_series_matrix(tmp_path: Path) -> None:
     table = ('"TP53"\t1\t2\t3', '"XIST"\t0\t5\t0')
     matrix = read_geo(write(tmp_path, header=series_text(table=table)))
-    assert matrix.counts.tolist() == [[1, 0], [2, 5], [3, 0]]
+    assert matrix.values.tolist() == [[1, 0], [2, 5], [3, 0]]
     assert matrix.genes == ("TP53", "XIST")
 
 

@@ -1,4 +1,4 @@
-"""The common object of all bulk readers: whole-number counts, and what is known of each sample, as text."""
+"""The common object of all bulk readers: values in stated units, and what is known of each sample."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.foundation.errors import DataError, Problem
+from consilience.study.cohorts import Units
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -18,21 +19,23 @@ MAX_COUNT = 2**53
 
 @dataclass(frozen=True, slots=True)
 class BulkMatrix:
-    """Counts of a bulk cohort, as its source gives them.
+    """What was measured in a bulk cohort, as its source gives it.
 
-    `counts` (samples, genes) int64; `samples` names of the rows; `genes` ids of the columns as in the
-    source; `gene_columns` further id columns of the source by name, each (genes,); `columns` phenotype
-    columns by their name in the source, each (samples,) of text; `metrics` quality figures that only the
-    source knows (share of reads in genes), each (samples,) float; `notes` what a reader should be told.
+    `values` (samples, genes) in `units`: int64 for counts, float64 for all others; `samples` names of the
+    rows; `genes` ids of the columns as in the source; `gene_columns` further id columns of the source by
+    name, each (genes,); `columns` phenotype columns by their name in the source, each (samples,) of text;
+    `metrics` quality figures that only the source knows (share of reads in genes), each (samples,) float;
+    `notes` what a reader should be told.
     """
 
-    counts: npt.NDArray[np.int64]
+    values: npt.NDArray[Any]
     samples: tuple[str, ...]
     genes: tuple[str, ...]
     columns: Mapping[str, tuple[str, ...]]
     gene_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     metrics: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    units: Units = "counts"
 
 
 def whole_counts(

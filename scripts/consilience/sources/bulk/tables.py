@@ -15,7 +15,8 @@ import numpy as np
 
 from consilience.foundation.errors import DataError, Problem, did_you_mean
 from consilience.sources.bulk.matrix import BulkMatrix, refuse_duplicates, whole_counts
-from consilience.sources.raw_folder import PARQUET_MAGIC, TABLE_SUFFIXES, RawFolder, samples_table_of
+from consilience.sources.formats import PARQUET_MAGIC, TABLE_SUFFIXES, samples_table_of
+from consilience.sources.raw_folder import RawFolder
 from consilience.sources.text import FETCH_AGAIN, read_lines, separator_of, shown, split_line
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def read_tables(folder: RawFolder) -> BulkMatrix:
         (f"{len(absent)} samples of {samples_path.name} have no counts: {listed(absent)}",) if absent else ()
     )
     return BulkMatrix(
-        counts=table.counts(),
+        values=table.counts(),
         samples=table.samples,
         genes=table.genes,
         gene_columns=dict(list(table.ids.items())[1:]),

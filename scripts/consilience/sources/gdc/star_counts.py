@@ -57,7 +57,7 @@ def read_gdc(folder: RawFolder) -> BulkMatrix:
     if par_y:
         notes.append(f"{par_y} genes of the pseudoautosomal regions (…{PAR_Y}) were added to their X copy")
     return BulkMatrix(
-        counts=counts,
+        values=counts,
         samples=columns["sample"],
         genes=tuple(gene.removesuffix(PAR_Y) for gene in genes),
         columns=columns,

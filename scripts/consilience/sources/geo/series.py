@@ -10,7 +10,8 @@ from pathlib import Path
 from consilience.foundation.errors import DataError, did_you_mean
 from consilience.sources.bulk.matrix import BulkMatrix, refuse_duplicates
 from consilience.sources.bulk.tables import CountTable, listed, parse_counts, read_count_table
-from consilience.sources.raw_folder import TABLE_SUFFIXES, RawFolder
+from consilience.sources.formats import TABLE_SUFFIXES
+from consilience.sources.raw_folder import RawFolder
 from consilience.sources.text import FETCH_AGAIN, read_lines, shown, split_line
 
 KEPT_ROWS = (
@@ -62,7 +63,7 @@ def read_geo(folder: RawFolder) -> BulkMatrix:
     columns = {name: tuple(values[row] for row in rows) for name, values in series.columns.items()}
     _refuse_other_species(columns, samples=table.samples, where=series.where)
     return BulkMatrix(
-        counts=table.counts(),
+        values=table.counts(),
         samples=table.samples,
         genes=table.genes,
         gene_columns=dict(list(table.ids.items())[1:]),

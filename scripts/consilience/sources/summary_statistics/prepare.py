@@ -9,7 +9,7 @@ import numpy as np
 
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import write_json, write_parquet
-from consilience.sources.raw_folder import RawFolder, open_raw_folder
+from consilience.sources.raw_folder import RawFolder, open_raw_folder, unreadable
 from consilience.sources.summary_statistics.associations import Findings, read_eqtl, read_gwas
 from consilience.sources.summary_statistics.ld import NEGATIVE_EIGENVALUE, LdMatrix, read_ld
 from consilience.sources.text import shown
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 def prepare_summary_statistics(*, cohort: Cohort, raw_dir: Path, out_dir: Path, qc_path: Path) -> None:
     """Read and check the raw files of a cohort; write gwas, eqtl and ld as parquet and qc.json."""
     folder, findings = open_raw_folder(raw_dir), Findings()
-    if folder.format != "gwas_ssf":
-        raise DataError(f"a summary-statistics cohort needs GWAS-SSF, eQTL and LD files, not {folder.format}",
-                        where=shown(raw_dir), mend="check kind and location of the cohort")  # fmt: skip
+    if not folder.of_kind("table", "ld_matrix"):
+        raise unreadable(folder, wanted="GWAS-SSF, eQTL and LD files")
     gwas_path, meta = find_gwas(folder), read_meta(folder)
     gwas = read_gwas(gwas_path, findings=findings, n_people=meta.get("sample_size"))
     eqtl = read_eqtl(_one(folder, "eqtl.tsv.gz", "eqtl.tsv"), findings=findings)

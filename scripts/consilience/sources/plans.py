@@ -1,0 +1,44 @@
+"""What a cohort needs from its source: the plan that the fetcher carries out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from consilience.downloads.request import Download
+from consilience.study.cohorts import Cohort
+
+if TYPE_CHECKING:
+    from consilience.downloads.downloads import Downloads
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Files to bring, and what the source says of itself.
+
+    `downloads` in the order in which they are worth having; `written` texts that belong to the raw files,
+    by name (a manifest); `release` of the source ("" where it has none); `members` shell patterns of the
+    members wanted from archives (() for all); `notes` what a reader should be told.
+    """
+
+    downloads: tuple[Download, ...]
+    written: Mapping[str, str] = field(default_factory=dict)
+    release: str = ""
+    members: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def plan_cohort(*, cohort: Cohort, downloads: Downloads) -> Plan:
+    """Ask the cohort's source what there is and choose what is wanted (network; answers are cached)."""
+    if cohort.source == "geo":
+        from consilience.sources.geo.plan import plan_series
+
+        return plan_series(cohort=cohort, downloads=downloads)
+    if cohort.source == "gdc":
+        from consilience.sources.gdc.plan import plan_project
+
+        return plan_project(cohort=cohort, downloads=downloads)
+    from consilience.sources.addresses import plan_addresses
+
+    return plan_addresses(cohort=cohort, downloads=downloads)
