@@ -157,7 +157,7 @@ def test_formats_with_checks_of_their_own_never_give_other_counts(kind: str, tmp
     """gzip has a CRC and the GDC gives md5 sums: even without our record, damage is refused or harmless."""
     WRITERS[kind](tmp_path)
     whole_matrix = read_bulk(unverified(tmp_path), cohort=COHORT)
-    np.testing.assert_array_equal(whole_matrix.counts, COUNTS.T)
+    np.testing.assert_array_equal(whole_matrix.values, COUNTS.T)
     refused = 0
     for path in raw_files(tmp_path):
         if path.name in {"files.json", "t.samples.tsv"}:
@@ -171,7 +171,7 @@ def test_formats_with_checks_of_their_own_never_give_other_counts(kind: str, tmp
                 refused += 1
                 assert path.name in str(error) or path.parent.name in str(error), (what, str(error))  # noqa: PT017
             else:
-                np.testing.assert_array_equal(found.counts, COUNTS.T, err_msg=what)
+                np.testing.assert_array_equal(found.values, COUNTS.T, err_msg=what)
                 assert found.samples == whole_matrix.samples, what
                 assert found.columns == whole_matrix.columns, what
         path.write_bytes(whole)
@@ -192,5 +192,5 @@ def test_no_damage_ends_in_anything_but_a_data_error(kind: str, tmp_path: Path) 
                 continue
             whole_lines = content.endswith(b"\n") and whole.startswith(content)
             assert "cut" not in what or whole_lines or path.name == "t.samples.tsv", what
-            assert found.counts.shape[1] <= N_GENES
+            assert found.values.shape[1] <= N_GENES
         path.write_bytes(whole)
