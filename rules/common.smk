@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
+from consilience.downloads.catalogue import load_catalogue
 from consilience.foundation.codetrace import code
 from consilience.foundation.errors import ConsilienceError
 from consilience.pathways.gene_sets import SHIPPED
@@ -89,7 +90,16 @@ def offered(wildcards):
     cohort = STUDY[wildcards.cohort]
     if cohort.source == "simulated":
         return f"{RESULTS}/served/{cohort.name}/manifest.json"
-    return [str(path) for path, _ in local_files(Path(cohort.location))]
+    if cohort.source == "local":
+        found = local_files(Path(cohort.location), patterns=cohort.files)
+        return [str(path) for path, _ in found]
+    is_manifest = cohort.source == "gdc" and Path(cohort.location).is_file()
+    return [cohort.location] if is_manifest else []
+
+
+def catalogue_rows(wildcards):
+    """Rows of resources/datasets.tsv for this cohort: a changed digest or address fetches it again."""
+    return load_catalogue().rows(STUDY[wildcards.cohort].location)
 
 
 def gene_set_files(wildcards):

@@ -1,7 +1,8 @@
 """
 Raw files of every cohort.
 
-REQUIRES  the cohort sheet; for simulated cohorts served/<cohort>/, for local ones their files
+REQUIRES  the cohort sheet and resources/datasets.tsv; served/<cohort>/ of simulated cohorts, the files of
+          local ones, the network (or what the download cache already has) for geo, gdc and url
 MAKES     raw/<cohort>/…               the files as they were served
           raw/<cohort>/provenance.json where each came from, its size and digest (written last)
 """
@@ -26,7 +27,7 @@ rule fetch:
         runtime=240,
     params:
         cohort=cohort_params,
-        local_files=STUDY.config.fetch.local_files,
+        pinned=catalogue_rows,
         # not followed: a change elsewhere in the library must not fetch everything again
         code=code("sources.fetch", follow=False),
     script:

@@ -35,6 +35,7 @@ rule prepare:
         cohort=cohort_params,
         quality=settings("quality"),
         normalisation=settings("normalisation"),
+        cell_types=settings("cell_types"),
         min_samples_per_arm=STUDY.config.study.min_samples_per_arm,
         seed=SEED,
         code=code("expression.prepare"),
@@ -67,6 +68,7 @@ rule prepare_summary_statistics:
         runtime=60,
     params:
         cohort=cohort_params,
+        settings=settings("summary_statistics"),
         code=code("sources.summary_statistics.prepare"),
     script:
         "../scripts/prepare_summary_statistics.py"

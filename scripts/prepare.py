@@ -7,7 +7,7 @@ from consilience.foundation.jobs import job
 with job(log_path=snakemake.log[0], threads=snakemake.threads):
     from consilience.expression.prepare import prepare_cohort
     from consilience.study.cohorts import Cohort
-    from consilience.study.sections import NormalisationSection, QualitySection
+    from consilience.study.sections import CellTypesSection, NormalisationSection, QualitySection
 
     prepare_cohort(
         cohort=Cohort.from_params(snakemake.params.cohort),
@@ -19,4 +19,5 @@ with job(log_path=snakemake.log[0], threads=snakemake.threads):
         expression_path=Path(snakemake.output.expression),
         removed_path=Path(snakemake.output.removed),
         qc_path=Path(snakemake.output.qc),
+        cell_types=CellTypesSection.model_validate(snakemake.params.cell_types),
     )

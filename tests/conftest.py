@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from hypothesis import settings
+
+from replay import ReplayServer
 
 # a busy machine is slow, not wrong; and a failure must be found again by whoever looks for it
 settings.register_profile("consilience", deadline=None, print_blob=True)
@@ -42,3 +45,10 @@ def kit() -> Path:
 def require_or_skip():
     """The function `absent`, for tests that look for their own surroundings."""
     return absent
+
+
+@pytest.fixture
+def replay() -> Iterator[ReplayServer]:
+    """A server on 127.0.0.1 that plays back answers, with faults on demand (see tests/replay.py)."""
+    with ReplayServer() as server:
+        yield server

@@ -1,7 +1,7 @@
 """The command line: the library's functions with another front door.
 
-Present: `check`. The commands that use trained models (diagnose, markers, vectors, augment, predict, twmr,
-dml, concordance, info, verify, inspect) come with the capability they belong to.
+Present: `check`, `inspect` and what downloads. The commands that use trained models (diagnose, markers,
+vectors, augment, predict, twmr, dml, concordance, info, verify) come with the capability they belong to.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from consilience import __version__
-from consilience.foundation.errors import ConsilienceError
+from consilience.foundation.errors import ConsilienceError, DataError
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.split("\n")[0]
@@ -35,6 +35,24 @@ def _options(
 
 
 @app.command()
+def fetch(
+    config: Annotated[Path, typer.Option(help="Configuration file of the study.")] = Path(
+        "config/config.yaml"
+    ),
+    cohort: Annotated[list[str] | None, typer.Option(help="Only this cohort (can be repeated).")] = None,
+    list_only: Annotated[
+        bool, typer.Option("--list", help="Only list what is not in the download cache yet.")
+    ] = False,
+) -> None:
+    """Bring everything that a study downloads into the cache, for machines without a network afterwards."""
+    from consilience.prefetch import prefetch
+    from consilience.study.config import load_yaml
+
+    for line in prefetch(load_yaml(config), config_file=config, names=cohort or [], list_only=list_only):
+        typer.echo(line)
+
+
+@app.command()
 def check(
     config: Annotated[Path, typer.Option(help="Configuration file of the study.")] = Path(
         "config/config.yaml"
@@ -49,6 +67,58 @@ def check(
         f"{len(study.named(kind))} {kind}" for kind in dict.fromkeys(c.kind for c in study.cohorts)
     )
     typer.echo(f"{config}: no problems. {len(study.cohorts)} cohorts ({kinds})")
+
+
+@app.command()
+def manifest(
+    projects: Annotated[list[str], typer.Argument(help="GDC projects, such as TCGA-KICH.")],
+    out: Annotated[Path, typer.Option(help="The manifest to write (.tsv).")],
+    sample_type: Annotated[
+        list[str] | None, typer.Option(help="Only this sample type (can be repeated).")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration file; its section fetch is used.")
+    ] = None,
+) -> None:
+    """Write which files of GDC projects a cohort is now; name it as the location to keep exactly these."""
+    from consilience.downloads.downloads import Downloads
+    from consilience.sources.gdc.plan import write_manifest
+    from consilience.study.config import read_config
+    from consilience.study.sections import FetchSection
+
+    default = Path("config/config.yaml")
+    chosen = config or (default if default.is_file() else None)
+    downloads = Downloads(read_config(chosen).fetch if chosen else FetchSection())
+    typer.echo(write_manifest(downloads, projects=projects, sample_types=sample_type or [], path=out))
+
+
+@app.command()
+def inspect(
+    target: Annotated[
+        str, typer.Argument(help="File, folder, GEO series, GDC project, address, or name of a data set.")
+    ],
+    kind: Annotated[
+        str, typer.Option(help="bulk, single_cell, perturbation or summary_statistics, where it is known.")
+    ] = "",
+    config: Annotated[Path | None, typer.Option(help="Study whose download settings are used.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Say what a source holds: files, columns and levels, units, genes; and propose a row for the sheet."""
+    import json
+
+    from consilience.inspection.show import show
+    from consilience.inspection.targets import inspect_target
+    from consilience.study.cohorts import KINDS
+    from consilience.study.config import read_config
+
+    if kind not in {"", *KINDS}:
+        raise DataError("unknown kind", where="--kind", value=kind, allowed=", ".join(KINDS))
+    settings = read_config(config).fetch if config else None
+    found = inspect_target(target, kind=kind, settings=settings)
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), indent=1))
+    else:
+        show(found)
 
 
 def main() -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from consilience.foundation.errors import ConsilienceError, Problem, did_you_mean
+from consilience.foundation.files import read_json
 from consilience.pathways.gene_sets import SHIPPED
-from consilience.sources.fetch import FETCHED_SOURCES
+from consilience.sources.fetch import NETWORK_SOURCES, PROVENANCE
 from consilience.study.cohorts import Cohort
 from consilience.study.config import check_config, key_lines
 from consilience.study.sections import Config, Section, SimulationSection, StudySection
+from consilience.study.selection import selected_rows
 from consilience.study.sheet import check_sheet
 
 
@@ -66,7 +68,7 @@ def preflight(
     problems += _size_problems(config.simulation, checked.cohorts)
     problems += _gene_set_problems(config.pathways.gene_sets, folder)
     for cohort in checked.cohorts:
-        found = [_unfetchable(cohort)] if cohort.source not in FETCHED_SOURCES else []
+        found = _source_problems(cohort, config, folder) if designs else []
         if designs and not problems and not found:
             found = design_problems_of(cohort, config, folder)
         place = f"{sheet}:{checked.lines[cohort.name]}"
@@ -130,14 +132,39 @@ def _gene_set_problems(names: Sequence[str], folder: Path) -> list[Problem]:
     ]
 
 
-def _unfetchable(cohort: Cohort) -> Problem:
-    return Problem(
-        f"this version does not download from source {cohort.source!r} yet",
-        f"cohort {cohort.name}: source",
-        cohort.location,
-        allowed=", ".join(FETCHED_SOURCES),
-        mend="download the files and give their folder with source 'local'",
-    )
+def _source_problems(cohort: Cohort, config: Config, folder: Path) -> list[Problem]:
+    """What can be known of a download beforehand: dataset names, the token file and, offline, the cache."""
+    if cohort.source not in NETWORK_SOURCES:
+        return []
+    try:
+        if cohort.source == "url" and "://" not in cohort.location:
+            from consilience.downloads.catalogue import load_catalogue
+
+            load_catalogue().of(cohort.location)
+        if cohort.source == "gdc" and config.fetch.gdc_token_file:
+            from consilience.downloads.token import read_token
+
+            read_token(config.fetch)
+        if config.fetch.offline and not fetched_folder(cohort, config, folder):
+            from consilience.downloads.downloads import offline_error
+            from consilience.sources.fetch import missing_files
+
+            if missing := missing_files(cohort=cohort, folder=folder, settings=config.fetch):
+                return list(offline_error(missing, settings=config.fetch, folder=folder).problems)
+    except ConsilienceError as error:
+        return list(error.problems)
+    return []
+
+
+def fetched_folder(cohort: Cohort, config: Config, folder: Path) -> Path | None:
+    """The cohort's raw folder where an earlier run has filled it for the same row of the sheet."""
+    raw = folder / "results" / config.study.name / "raw" / cohort.name
+    try:
+        record = read_json(raw / PROVENANCE)
+    except (OSError, ConsilienceError):
+        return None
+    same = isinstance(record, dict) and record.get("location") == cohort.location
+    return raw if same and record.get("source") == cohort.source else None
 
 
 def design_problems_of(cohort: Cohort, config: Config, folder: Path) -> list[Problem]:
@@ -146,10 +173,12 @@ def design_problems_of(cohort: Cohort, config: Config, folder: Path) -> list[Pro
 
     try:
         columns = _phenotypes(cohort, config, folder)
+        if columns is None:
+            return []
+        rows = selected_rows(cohort.select, columns, where=f"cohort {cohort.name}: select")
     except ConsilienceError as error:
         return list(error.problems)
-    if columns is None:
-        return []
+    columns = {name: [values[row] for row in rows] for name, values in columns.items()}
     return design_problems(
         cohort=cohort, columns=columns, min_samples_per_arm=config.study.min_samples_per_arm
     )
@@ -164,4 +193,7 @@ def _phenotypes(cohort: Cohort, config: Config, folder: Path) -> Mapping[str, Se
         return planned_phenotypes(cohort=cohort, settings=config.simulation)
     from consilience.sources.phenotypes import peek_phenotypes
 
-    return peek_phenotypes(folder / cohort.location)
+    if cohort.source == "local":
+        return peek_phenotypes(folder / cohort.location, files=cohort.files)
+    raw = fetched_folder(cohort, config, folder)
+    return peek_phenotypes(raw) if raw else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections import Counter
 from pathlib import Path
@@ -18,84 +17,12 @@ from consilience.foundation.errors import DataError
 from consilience.foundation.files import sha256_of
 from consilience.sources.bulk.tables import read_count_table
 from consilience.sources.formats import samples_table_of
-from consilience.sources.gdc.star_counts import read_hits
-from consilience.sources.geo.series import join_samples, parse_series_matrix, read_geo
-from consilience.sources.phenotypes import peek_phenotypes, standard_phenotypes
-from consilience.sources.raw_folder import raw_folder_of
+from consilience.sources.gdc.hits import read_hits
+from consilience.sources.phenotypes import peek_phenotypes
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import NormalisationSection, QualitySection
 
 pytestmark = pytest.mark.real_data
-
-
-@pytest.fixture(scope="module")
-def geo(kit: Path) -> Path:
-    return kit / "geo_as_served"
-
-
-def test_gse55235_has_three_groups_and_one_odd_spelling(geo: Path) -> None:
-    series = parse_series_matrix(geo / "GSE55235_series_matrix.txt.gz")
-    assert series.accession == "GSE55235"
-    assert len(series.samples) == 30
-    assert Counter(series.columns["disease state"]) == {
-        "healthy control": 10,
-        "rheumatoid arthritis": 10,
-        "synovial tissue isolated from osteoarthritic joint": 9,
-        "osteoarthritis": 1,
-    }
-    cohort = Cohort(
-        "oa", "bulk", "local", condition="disease state", control=("healthy control",),
-        case=("osteoarthritis", "synovial tissue isolated from osteoarthritic joint"),
-    )  # fmt: skip
-    found = standard_phenotypes(
-        cohort=cohort, samples=series.samples, columns=series.columns, min_samples_per_arm=10
-    )
-    assert Counter(found.standard["arm"]) == {"case": 10, "control": 10, "": 10}
-    assert len(series.table_lines) == 22284
-
-
-def test_gse55235_is_refused_because_intensities_are_no_counts(geo: Path, tmp_path: Path) -> None:
-    path = tmp_path / "GSE55235_series_matrix.txt.gz"
-    path.write_bytes((geo / path.name).read_bytes())
-    with pytest.raises(DataError, match=r"not a table of counts: \d\d\.\d%"):
-        read_geo(raw_folder_of(tmp_path, ((path.name, path),)))
-
-
-def test_gse97165_shifted_rows_give_whole_columns(geo: Path) -> None:
-    text = gzip.decompress((geo / "GSE97165_series_header.txt.gz").read_bytes()).decode()
-    assert "table_end" in text
-    series = parse_series_matrix(geo / "GSE97165_series_header.txt.gz")
-    assert len(series.samples) == 38
-    subjects = Counter(series.columns["subject number"])
-    assert len(subjects) == 19
-    assert set(subjects.values()) == {2}
-    assert Counter(series.columns["time point"]) == {"Baseline": 19, "6 mo tDMARD": 19}
-    assert set(series.columns["disease"]) == {"Rheumatoid arthritis (early)"}
-    paired = Cohort("ra", "bulk", "local", condition="time point", case=("Baseline",), control=("6 mo tDMARD",),
-                    donor="subject number")  # fmt: skip
-    found = standard_phenotypes(
-        cohort=paired, samples=series.samples, columns=series.columns, min_samples_per_arm=19
-    )
-    assert any("19 donors are in both arms" in note for note in found.notes)
-
-
-def test_gse97165_counts_are_joined_by_the_bracket_and_refused_for_their_fractions(geo: Path) -> None:
-    series = parse_series_matrix(geo / "GSE97165_series_header.txt.gz")
-    table = read_count_table(geo / "GSE97165_GEO_count_matrix.txt.gz")
-    assert table.values.shape == (25227, 38)
-    rows, key = join_samples(table.samples, columns=series.columns, where="x")
-    assert "bracket" in key
-    pre = [series.columns["time point"][row] == "Baseline" for row in rows]
-    assert pre == [name.startswith("RA_pre") for name in table.samples]
-    with pytest.raises(DataError, match=r"11\.8% of its 958626 values are not whole numbers.*7SK.*2332\.6"):
-        table.counts()
-
-
-def test_gse89408_header_has_its_six_diagnoses(geo: Path) -> None:
-    path = geo / "GSE89408_series_header.txt.gz"
-    series = parse_series_matrix(path)
-    assert len(series.samples) == 218
-    assert sorted(Counter(series.columns["disease"]).values()) == [6, 10, 22, 28, 57, 95]
 
 
 @pytest.mark.parametrize("name", ["Search_and_Retrieval_013.malformed.json", "Search_and_Retrieval_001.json"])

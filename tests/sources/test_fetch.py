@@ -8,6 +8,7 @@ import pytest
 from consilience.foundation.errors import DataError, DownloadError
 from consilience.sources.fetch import fetch_cohort
 from consilience.study.cohorts import Cohort
+from consilience.study.sections import FetchSection
 
 
 def served(folder, files):
@@ -37,6 +38,7 @@ def test_served_files_arrive_with_their_digests(tmp_path):
         served_dir=served(tmp_path / "s", files),
         raw_dir=tmp_path / "raw",
         folder=tmp_path,
+        settings=FetchSection(),
     )
     record = json.loads((tmp_path / "raw" / "provenance.json").read_text())
     assert {entry["name"]: entry["bytes"] for entry in record["files"]} == {"x.gz": 1000, "deep/y.tsv": 1}
@@ -50,7 +52,13 @@ def test_a_damaged_server_file_is_refused_and_not_kept(tmp_path):
     folder = served(tmp_path / "s", {"x": b"good"})
     (folder / "x").write_bytes(b"evil")
     with pytest.raises(DownloadError, match="digest differs"):
-        fetch_cohort(cohort=simulated(), served_dir=folder, raw_dir=tmp_path / "raw", folder=tmp_path)
+        fetch_cohort(
+            cohort=simulated(),
+            served_dir=folder,
+            raw_dir=tmp_path / "raw",
+            folder=tmp_path,
+            settings=FetchSection(),
+        )
     assert not (tmp_path / "raw" / "x").exists()
     assert not (tmp_path / "raw" / "provenance.json").exists()
 
@@ -59,7 +67,9 @@ def test_files_of_an_earlier_fetch_do_not_stay(tmp_path):
     raw = tmp_path / "raw"
     for number, files in enumerate([{"old/a": b"1", "b": b"2"}, {"b": b"3"}]):
         folder = served(tmp_path / f"s{number}", files)
-        fetch_cohort(cohort=simulated(), served_dir=folder, raw_dir=raw, folder=tmp_path)
+        fetch_cohort(
+            cohort=simulated(), served_dir=folder, raw_dir=raw, folder=tmp_path, settings=FetchSection()
+        )
     assert sorted(path.name for path in raw.rglob("*")) == ["b", "provenance.json"]
     assert (raw / "b").read_bytes() == b"3"
 
@@ -69,7 +79,11 @@ def test_local_table_brings_its_samples_sheet(tmp_path):
     (tmp_path / "kidney.samples.tsv").write_bytes(b"s")
     (tmp_path / "other.samples.tsv").write_bytes(b"o")
     fetch_cohort(
-        cohort=local("kidney.counts.parquet"), served_dir=None, raw_dir=tmp_path / "raw", folder=tmp_path
+        cohort=local("kidney.counts.parquet"),
+        served_dir=None,
+        raw_dir=tmp_path / "raw",
+        folder=tmp_path,
+        settings=FetchSection(),
     )
     record = json.loads((tmp_path / "raw" / "provenance.json").read_text())
     assert [entry["name"] for entry in record["files"]] == ["kidney.counts.parquet", "kidney.samples.tsv"]
@@ -83,7 +97,11 @@ def test_local_folder_without_hidden_files(tmp_path, mode):
     (folder / "sub").mkdir()
     (folder / "sub" / "m.mtx").write_bytes(b"m")
     fetch_cohort(
-        cohort=local(folder), served_dir=None, raw_dir=tmp_path / "raw", folder=tmp_path, local_files=mode
+        cohort=local(folder),
+        served_dir=None,
+        raw_dir=tmp_path / "raw",
+        folder=tmp_path,
+        settings=FetchSection(local_files=mode),
     )
     target = tmp_path / "raw" / "sub" / "m.mtx"
     assert target.read_bytes() == b"m"
@@ -94,12 +112,26 @@ def test_local_folder_without_hidden_files(tmp_path, mode):
 def test_nothing_there(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="the folder holds no files"):
-        fetch_cohort(cohort=local("empty"), served_dir=None, raw_dir=tmp_path / "raw", folder=tmp_path)
+        fetch_cohort(
+            cohort=local("empty"),
+            served_dir=None,
+            raw_dir=tmp_path / "raw",
+            folder=tmp_path,
+            settings=FetchSection(),
+        )
     with pytest.raises(DataError, match="no such file or folder"):
-        fetch_cohort(cohort=local("absent"), served_dir=None, raw_dir=tmp_path / "raw", folder=tmp_path)
+        fetch_cohort(
+            cohort=local("absent"),
+            served_dir=None,
+            raw_dir=tmp_path / "raw",
+            folder=tmp_path,
+            settings=FetchSection(),
+        )
 
 
 def test_sources_of_later_versions_are_named(tmp_path):
     cohort = Cohort(name="g", kind="bulk", source="geo", location="GSE1")
     with pytest.raises(DownloadError, match=r"cohort g: source 'geo' cannot be fetched.*simulated, local"):
-        fetch_cohort(cohort=cohort, served_dir=None, raw_dir=tmp_path / "raw", folder=tmp_path)
+        fetch_cohort(
+            cohort=cohort, served_dir=None, raw_dir=tmp_path / "raw", folder=tmp_path, settings=FetchSection()
+        )

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "scripts" / "consilience"
 FLOORS = [
     "foundation", "study", "downloads", "sources", "expression", "pathways", "learning", "rnagan", "augment", "perturb",
-    "causal", "simulate", "report", "preflight", "cli",
+    "causal", "simulate", "report", "inspection", "prefetch", "preflight", "cli",
 ]  # fmt: skip
 HEAVY = {
     "torch",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,12 @@ from consilience.expression.bulk_quality import Verdict, judge_samples, sample_m
 from consilience.expression.bulk_report import quality_record, removed_table
 from consilience.expression.genes import GeneTable, load_gene_table
 from consilience.expression.h5ad import write_h5ad
-from consilience.expression.naming import NamedCounts, name_genes
-from consilience.expression.normalise import Normalised, normalisation_record, normalise_counts
+from consilience.expression.naming import NamedValues, name_genes
+from consilience.expression.normalise import Normalised, normalisation_record, normalise
 from consilience.foundation.errors import DataError, Problem
 from consilience.foundation.files import write_json, write_parquet
 from consilience.foundation.jobs import log
+from consilience.sources.bulk.matrix import BulkMatrix
 from consilience.sources.bulk.read import read_bulk
 from consilience.sources.phenotypes import Phenotypes, standard_phenotypes
 from consilience.sources.raw_folder import open_raw_folder
@@ -23,6 +25,7 @@ from consilience.sources.text import shown
 from consilience.study.cohorts import Cohort
 from consilience.study.design import design_problems
 from consilience.study.sections import BulkQuality, NormalisationSection
+from consilience.study.selection import selected_rows
 
 if TYPE_CHECKING:
     import anndata
@@ -42,30 +45,84 @@ def prepare_bulk(
     qc_path: Path,
 ) -> None:
     """Prepare one bulk cohort (see `prepare.prepare_cohort`)."""
-    matrix = read_bulk(open_raw_folder(raw_dir), cohort=cohort)
+    matrix = wanted_samples(read_bulk(open_raw_folder(raw_dir), cohort=cohort), cohort=cohort)
+    matrix = without_gaps(matrix, where=shown(raw_dir))
     log.info("%s: %d samples, %d genes", cohort.name, len(matrix.samples), len(matrix.genes))
     phenotypes = standard_phenotypes(
         cohort=cohort, samples=matrix.samples, columns=matrix.columns, min_samples_per_arm=min_samples_per_arm
     )
     table = load_gene_table()
     named = name_genes(matrix, table=table, where=shown(raw_dir))
-    metrics = sample_metrics(matrix)
-    verdict = judge_samples(
-        metrics=metrics, counts=named.counts, symbols=named.symbols, phenotypes=phenotypes, quality=quality
-    )
+    metrics = sample_metrics(matrix, named=named)
+    matrix = replace(matrix, values=matrix.values[:0])  # of a large cohort a gigabyte that nobody needs now
+    verdict = judge_samples(metrics=metrics, named=named, phenotypes=phenotypes, quality=quality)
     refuse_broken_design(
         cohort, columns=matrix.columns, verdict=verdict, min_samples_per_arm=min_samples_per_arm
     )
-    normalised = normalise_counts(named.counts[verdict.kept], quality=quality, normalisation=normalisation)
+    normalised = normalise(
+        named.values, rows=np.flatnonzero(verdict.kept), units=named.units, quality=quality,
+        normalisation=normalisation,
+    )  # fmt: skip
+    record = quality_record(
+        cohort, matrix=matrix, phenotypes=phenotypes, named=named, verdict=verdict, normalised=normalised
+    )
+    named = replace(named, values=named.values[:0])
     data = to_anndata(
         cohort, phenotypes=phenotypes, named=named, verdict=verdict, normalised=normalised, table=table
     )
     write_h5ad(expression_path, data)
     write_parquet(removed_path, removed_table(samples=matrix.samples, verdict=verdict))
-    record = quality_record(
-        cohort, matrix=matrix, phenotypes=phenotypes, named=named, verdict=verdict, normalised=normalised
-    )
     write_json(qc_path, record)
+
+
+def wanted_samples(matrix: BulkMatrix, *, cohort: Cohort) -> BulkMatrix:
+    """The samples that the cohort sheet selects; a note says how many others there are."""
+    if not cohort.select:
+        return matrix
+    rows = selected_rows(cohort.select, matrix.columns, where=f"cohort {cohort.name}: select")
+    if len(rows) == len(matrix.samples):
+        return matrix
+    note = f"{len(matrix.samples) - len(rows)} of {len(matrix.samples)} samples are not of {cohort.select!r}"
+    return replace(
+        matrix,
+        values=matrix.values[rows],
+        samples=tuple(matrix.samples[row] for row in rows),
+        columns={name: tuple(values[row] for row in rows) for name, values in matrix.columns.items()},
+        metrics={name: values[rows] for name, values in matrix.metrics.items()},
+        notes=(*matrix.notes, f"{note} and were left out"),
+    )
+
+
+def without_gaps(matrix: BulkMatrix, *, where: str) -> BulkMatrix:
+    """A matrix without genes that lack a value in some sample; refused when that would be half of them.
+
+    A missing value is never filled in: a zero would be a measurement that nobody made.
+    """
+    if matrix.values.dtype.kind != "f":
+        return matrix
+    missing = np.isnan(matrix.values)
+    whole = ~missing.any(axis=0)
+    if whole.all():
+        return matrix
+    n_lost = int((~whole).sum())
+    if 2 * n_lost > whole.size:
+        worst = int(np.argmax(missing.sum(axis=1)))
+        raise DataError(
+            f"{n_lost} of {whole.size} genes have no value in some sample (most are missing in"
+            f" {matrix.samples[worst]!r}: {int(missing[worst].sum())})",
+            where=where, value="missing (NaN)", allowed="values of at least half the genes in all samples",
+            mend="leave samples with few values out by 'select' of the cohort sheet",
+        )  # fmt: skip
+    genes = np.flatnonzero(whole)
+    return replace(
+        matrix,
+        values=np.ascontiguousarray(matrix.values[:, genes]),
+        genes=tuple(matrix.genes[k] for k in genes),
+        gene_columns={name: tuple(ids[k] for k in genes) for name, ids in matrix.gene_columns.items()},
+        notes=(
+            *matrix.notes, f"{n_lost} of {whole.size} rows lack a value in some sample and were left out"
+        ),
+    )  # fmt: skip
 
 
 def refuse_broken_design(cohort: Cohort, *, columns: Any, verdict: Verdict, min_samples_per_arm: int) -> None:
@@ -89,7 +146,7 @@ def to_anndata(
     cohort: Cohort,
     *,
     phenotypes: Phenotypes,
-    named: NamedCounts,
+    named: NamedValues,
     verdict: Verdict,
     normalised: Normalised,
     table: GeneTable,
@@ -108,22 +165,26 @@ def to_anndata(
         obs[name] = np.asarray(values)[kept]
     if verdict.expressed_sex:
         obs["expressed_sex"] = np.array(verdict.expressed_sex, dtype=object)[kept]
-    obs["size_factor"] = normalised.factors.values
+    if normalised.factors is not None:
+        obs["size_factor"] = normalised.factors.values
     obs.index = pd.Index(list(obs["sample"]), dtype=object)
     symbols = np.array(named.symbols, dtype=object)[normalised.kept]
+    counts = normalised.counts
     var = pd.DataFrame({
         "ensembl_id": [table.ensembl_ids[table.row_of[symbol]] for symbol in symbols],
         "source_id": np.array(named.source_ids, dtype=object)[normalised.kept],
-        "n_samples": (normalised.counts > 0).sum(axis=0),
-        "mean": normalised.x.mean(axis=0, dtype=np.float64),
-        "variance": normalised.x.var(axis=0, dtype=np.float64),
+        "mean": normalised.mean,
+        "variance": normalised.variance,
         "highly_variable": normalised.highly_variable,
     }, index=pd.Index(symbols, dtype=object))  # fmt: skip
-    small = normalised.counts.max() < np.iinfo(np.int32).max
+    if counts is not None:
+        var.insert(2, "n_samples", np.count_nonzero(counts, axis=0))
     data = anndata.AnnData(X=normalised.x, obs=obs, var=var)
-    data.layers["counts"] = normalised.counts.astype(np.int32) if small else normalised.counts
+    if counts is not None:
+        small = counts.max() < np.iinfo(np.int32).max
+        data.layers["counts"] = counts.astype(np.int32, copy=False) if small else counts
     data.uns["consilience"] = {
-        "cohort": cohort.name, "kind": cohort.kind, "units": "counts", "format_version": FORMAT_VERSION,
-        "normalisation": normalisation_record(normalised),
+        "cohort": cohort.name, "kind": cohort.kind, "units": normalised.units,
+        "format_version": FORMAT_VERSION, "normalisation": normalisation_record(normalised),
     }  # fmt: skip
     return data

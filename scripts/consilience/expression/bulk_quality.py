@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from consilience.expression.normalise import kept_genes, log_cpm
+from consilience.expression.log_values import log_metrics
+from consilience.expression.naming import NamedValues
+from consilience.expression.normalise import chosen_genes, comparable
 from consilience.expression.quality import Limits, mad_limits, pca_distances, subgroup_members
-from consilience.expression.sex import check_sex
+from consilience.expression.sex import SexCheck, check_sex, check_sex_of_logs
 from consilience.sources.bulk.matrix import BulkMatrix
 from consilience.sources.phenotypes import Phenotypes
 from consilience.study.sections import BulkQuality
@@ -21,12 +23,19 @@ if TYPE_CHECKING:
 
 LIBRARY_TOLERANCE = float(np.log(2))
 GENES_TOLERANCE = 0.1
+SPREAD_TOLERANCE = 0.25
 DISTANCE_TOLERANCE = 0.5
 EXPLANATIONS = {
     "library_size": "counts of the sample over all genes of its file; far lower is a failed library "
     "(no limit within a factor of 2 of the median)",
     "n_genes": "genes with at least one count; far fewer is a failed or overamplified library "
     "(no limit within 10 % of the median)",
+    "typical_expression": "2 to the power of the sample's median over the genes that most samples express; "
+    "far from the others is a failed sample or another scale (no limit within a factor of 2 of the median)",
+    "spread": "interquartile range, in log2, of the genes that most samples express; far less is a failed "
+    "sample (no limit within 25 % of the median)",
+    "share_above_background": "share of genes above the cohort's background, the median of its samples' 20th "
+    "percentiles; far fewer is a failed sample (no limit within 10 % of the median)",
     "pca_distance": "what the leading principal components of the cohort's core leave of a sample, after arm "
                     "and batch medians are taken away; far is a swapped or foreign tissue "
                     "(no limit within 50 % of the median)",
@@ -55,11 +64,18 @@ class Verdict:
         return dict(sorted(Counter(reason for reasons in self.reasons for reason in reasons).items()))
 
 
-def sample_metrics(matrix: BulkMatrix) -> dict[str, npt.NDArray[np.float64]]:
-    """Library size and detected genes over all rows of the source, and what the source tells; (samples,)."""
+def sample_metrics(matrix: BulkMatrix, *, named: NamedValues) -> dict[str, npt.NDArray[np.float64]]:
+    """Quality figures of the samples before any is set aside, and what the source tells; (samples,).
+
+    Of counts the library size and detected genes over all rows of the source; of log2 values those of
+    `log_values.log_metrics` over the named genes.
+    """
+    if not named.counted:
+        return log_metrics(named.values) | dict(matrix.metrics)
+    detected = [int(np.count_nonzero(row)) for row in matrix.values]
     return {
-        "library_size": matrix.values.sum(axis=1).astype(np.float64),
-        "n_genes": (matrix.values > 0).sum(axis=1).astype(np.float64),
+        "library_size": matrix.values.sum(axis=1, dtype=np.int64).astype(np.float64),
+        "n_genes": np.array(detected, dtype=np.float64),
         **matrix.metrics,
     }
 
@@ -67,38 +83,24 @@ def sample_metrics(matrix: BulkMatrix) -> dict[str, npt.NDArray[np.float64]]:
 def judge_samples(
     *,
     metrics: dict[str, npt.NDArray[np.float64]],
-    counts: npt.NDArray[np.int64],
-    symbols: Sequence[str],
+    named: NamedValues,
     phenotypes: Phenotypes,
     quality: BulkQuality,
 ) -> Verdict:
-    """Library size and detected genes first; then, among samples that pass, distance and sex.
-
-    `counts` (samples, genes) under current `symbols`.
-    """
-    n_samples = counts.shape[0]
+    """Depth and detected genes, or what stands for them, first; then, among the sound, distance and sex."""
+    n_samples = named.values.shape[0]
     groups = sample_groups(phenotypes, n_samples=n_samples)
-    limits = {
-        "library_size": mad_limits(
-            values=metrics["library_size"], groups=groups, n_mads=quality.library_size_mads,
-            tolerance=LIBRARY_TOLERANCE, low=True, high=True, log=True,
-        ),
-        "n_genes": mad_limits(
-            values=metrics["n_genes"], groups=groups, n_mads=quality.detected_genes_mads,
-            tolerance=GENES_TOLERANCE, low=True, high=False, log=False,
-        ),
-    }  # fmt: skip
+    limits = _limits(metrics, groups=groups, counted=named.counted, quality=quality)
     flags = {name: limit.outside(metrics[name], groups=groups) for name, limit in limits.items()}
-    flags["no_counts"] = counts.sum(axis=1) == 0
+    if named.counted:
+        flags["no_counts"] = named.values.sum(axis=1) == 0
     sound = ~np.logical_or.reduce(list(flags.values()))
     batches = phenotypes.standard.get("batch")
     distance, flags["pca_distance"], limits["pca_distance"], messages = _judge_distance(
-        counts, sound=sound, groups=groups, batches=batches, quality=quality
+        named, sound=sound, groups=groups, batches=batches, quality=quality
     )
     measured = dict(metrics) | {"pca_distance": distance}
-    sex = check_sex(
-        counts=counts, gene_index={symbol: k for k, symbol in enumerate(symbols)}, annotated=phenotypes.sex()
-    )
+    sex = _check_sex(named, annotated=phenotypes.sex())
     if sex:
         measured["sex_log2_ratio"] = sex.log2_ratio
         mismatch = sex.mismatch & sound
@@ -113,6 +115,43 @@ def judge_samples(
     )  # fmt: skip
 
 
+def _limits(
+    metrics: dict[str, npt.NDArray[np.float64]], *, groups: Sequence[str], counted: bool, quality: BulkQuality
+) -> dict[str, Limits]:
+    """Limits by metric; the MADs configured for library size and genes hold for what stands for them."""
+    depth, genes = quality.library_size_mads, quality.detected_genes_mads
+    if counted:
+        rules = {
+            "library_size": (depth, LIBRARY_TOLERANCE, True, True),
+            "n_genes": (genes, GENES_TOLERANCE, False, False),
+        }
+    else:
+        rules = {
+            "typical_expression": (depth, LIBRARY_TOLERANCE, True, True),
+            "spread": (depth, SPREAD_TOLERANCE, False, False),
+            "share_above_background": (genes, GENES_TOLERANCE, False, False),
+        }
+    return {
+        name: mad_limits(
+            values=metrics[name],
+            groups=groups,
+            n_mads=n_mads,
+            tolerance=tolerance,
+            low=True,
+            high=high,
+            log=log,
+        )
+        for name, (n_mads, tolerance, high, log) in rules.items()
+    }
+
+
+def _check_sex(named: NamedValues, *, annotated: Sequence[str] | None) -> SexCheck | None:
+    index = {symbol: k for k, symbol in enumerate(named.symbols)}
+    if named.counted:
+        return check_sex(counts=named.values, gene_index=index, annotated=annotated)
+    return check_sex_of_logs(logs=named.values, gene_index=index, annotated=annotated)
+
+
 def sample_groups(phenotypes: Phenotypes, *, n_samples: int) -> tuple[str, ...]:
     """The arm of each sample; for one in no arm its level; "all" in a cohort without conditions."""
     levels = phenotypes.standard.get("condition")
@@ -123,7 +162,7 @@ def sample_groups(phenotypes: Phenotypes, *, n_samples: int) -> tuple[str, ...]:
 
 
 def _judge_distance(
-    counts: npt.NDArray[np.int64],
+    named: NamedValues,
     *,
     sound: npt.NDArray[np.bool_],
     groups: Sequence[str],
@@ -136,11 +175,9 @@ def _judge_distance(
     of_rows = [groups[row] for row in rows]
     messages: list[tuple[str, str]] = []
     if rows:
-        used = kept_genes(counts[rows], min_count=quality.min_count, min_samples=quality.min_samples)
-        chosen = counts[np.ix_(np.array(rows), np.flatnonzero(used))]
-        expression = log_cpm(chosen, library=np.maximum(chosen.sum(axis=1), 1).astype(np.float64))
+        chosen, _ = chosen_genes(named.values, rows=np.array(rows), units=named.units, quality=quality)
         found = pca_distances(
-            log_expression=expression,
+            log_expression=comparable(chosen, units=named.units),
             groups=of_rows,
             batches=[batches[row] for row in rows] if batches else None,
         )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.expression.bulk_quality import EXPLANATIONS, Verdict
-from consilience.expression.naming import NamedCounts
-from consilience.expression.normalise import Normalised, log_cpm, normalisation_record
+from consilience.expression.naming import NamedValues
+from consilience.expression.normalise import Normalised, comparable, normalisation_record
 from consilience.expression.quality import Limits, principal_components
 from consilience.sources.bulk.matrix import BulkMatrix
 from consilience.sources.phenotypes import Phenotypes
@@ -44,7 +44,7 @@ def quality_record(
     *,
     matrix: BulkMatrix,
     phenotypes: Phenotypes,
-    named: NamedCounts,
+    named: NamedValues,
     verdict: Verdict,
     normalised: Normalised,
 ) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def quality_record(
     donors = phenotypes.standard.get("donor", phenotypes.standard["sample"])
     return {
         "cohort": cohort.name, "kind": cohort.kind, "label": cohort.label, "source": cohort.source,
-        "units": "counts",
+        "units": named.units,
         "n_in": len(matrix.samples), "n_kept": len(kept),
         "n_genes_in": len(matrix.genes), "n_genes_kept": int(normalised.kept.sum()),
         "n_donors": len({donors[row] or f"\0{row}" for row in kept}),
@@ -65,7 +65,7 @@ def quality_record(
         "distributions": {
             name: _distribution(verdict.metrics[name], limits) for name, limits in verdict.limits.items()
         },
-        "embedding": _embedding(named.counts, phenotypes=phenotypes, verdict=verdict, normalised=normalised),
+        "embedding": _embedding(named, phenotypes=phenotypes, verdict=verdict, normalised=normalised),
         "genes": named.match.to_report(),
         "normalisation": normalisation_record(normalised),
         "messages": [
@@ -76,7 +76,7 @@ def quality_record(
 
 
 def _messages(
-    *, matrix: BulkMatrix, phenotypes: Phenotypes, named: NamedCounts, verdict: Verdict
+    *, matrix: BulkMatrix, phenotypes: Phenotypes, named: NamedValues, verdict: Verdict
 ) -> list[tuple[str, str]]:
     messages = list(verdict.messages)
     n_removed, n_samples = int((~verdict.kept).sum()), len(verdict.kept)
@@ -92,7 +92,7 @@ def _messages(
             ("alarm", f"{len(dates)} gene ids were turned into dates by a spreadsheet: {dates[0][0]} …")
         )
     association = [("alarm" if "Cramér" in note else "note", note) for note in phenotypes.notes]
-    return messages + association + [("note", note) for note in matrix.notes]
+    return messages + association + [("note", note) for note in (*matrix.notes, *named.notes)]
 
 
 def _thresholds(verdict: Verdict) -> list[dict[str, Any]]:
@@ -142,13 +142,11 @@ def _distribution(values: npt.NDArray[np.float64], limits: Limits) -> dict[str, 
 
 
 def _embedding(
-    counts: npt.NDArray[np.int64], *, phenotypes: Phenotypes, verdict: Verdict, normalised: Normalised
+    named: NamedValues, *, phenotypes: Phenotypes, verdict: Verdict, normalised: Normalised
 ) -> dict[str, Any]:
     """First two principal components of all samples, the removed ones too, so that one sees why."""
-    chosen = counts[:, normalised.kept]
-    found = principal_components(
-        log_cpm(chosen, library=np.maximum(chosen.sum(axis=1), 1).astype(np.float64)), n_components=2
-    )
+    chosen = comparable(named.values[:, normalised.kept], units=named.units)
+    found = principal_components(chosen, n_components=2)
     groups = phenotypes.standard.get("condition", ("",) * len(verdict.kept))
     return {
         "kind": "pca",

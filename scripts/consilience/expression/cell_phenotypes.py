@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,10 +17,12 @@ from consilience.study.design import design_notes, design_problems
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from consilience.expression.cell_types import CellTypes
     from consilience.study.cohorts import Cohort
 
 MAX_LEVELS_CARRIED = 5_000
-_OWN_COLUMNS = {"library_size", "n_genes", "mitochondrial_share", "doublet_score", "size_factor", "_index"}
+_OWN_COLUMNS = {"library_size", "n_genes", "mitochondrial_share", "doublet_score", "size_factor", "_index",
+                "cell_type_score"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,14 @@ class CellPhenotypes:
     """Standard columns by name, each for all cells (n,), empty values as missing.
 
     `sample` is always there; `described` (n,) cells that can be used: with a row in the phenotype table, and
-    with a sample, and a donor or perturbation where the sheet names such a column; `notes` for the reader.
+    with a sample, and a donor or perturbation where the sheet names such a column; `notes` for the reader;
+    `numbers` further columns of all cells (n,).
     """
 
     standard: dict[str, Labels]
     described: npt.NDArray[np.bool_]
     notes: tuple[str, ...]
+    numbers: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def samples(self) -> Labels:
@@ -61,6 +65,21 @@ def standard_cell_columns(*, cohort: Cohort, matrix: CellMatrix, min_samples_per
         cohort=cohort, standard=standard, cells=described, min_samples_per_arm=min_samples_per_arm
     )
     return CellPhenotypes(standard, described, (f"a sample is {how}", *notes))
+
+
+def with_cell_types(phenotypes: CellPhenotypes, found: CellTypes) -> CellPhenotypes:
+    """The phenotypes with labels found by markers as the standard column cell_type."""
+    told = found.record
+    note = (
+        f"types of cells are labelled by the markers {told['markers']!r} ({len(told['types'])} types; "
+        f"{told['share_unassigned']:.0%} of the cells unassigned): labels of the authors would be better"
+    )
+    return replace(
+        phenotypes,
+        standard={**phenotypes.standard, "cell_type": found.labels},
+        numbers={"cell_type_score": found.scores},
+        notes=(*phenotypes.notes, note),
+    )
 
 
 def refuse_missing_columns(cohort: Cohort, matrix: CellMatrix) -> None:

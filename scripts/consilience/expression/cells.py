@@ -16,8 +16,12 @@ from consilience.expression.cell_phenotypes import (
     other_columns,
     refuse_bad_design,
     standard_cell_columns,
+    with_cell_types,
 )
+from consilience.expression.cell_quality import least_genes
 from consilience.expression.cell_report import cell_quality_record, removed_cells
+from consilience.expression.cell_selection import selected_cells, without_empty_barcodes
+from consilience.expression.cell_types import label_cells
 from consilience.expression.cell_verdict import CellVerdict, NamedGenes, judge_cells, name_genes_of_cells
 from consilience.expression.genes import GeneTable, load_gene_table
 from consilience.expression.h5ad_writer import CellsWriter
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from consilience.study.cohorts import Cohort
-    from consilience.study.sections import NormalisationSection, QualitySection
+    from consilience.study.sections import CellTypesSection, NormalisationSection, QualitySection
 
 FORMAT_VERSION = 1
 
@@ -46,6 +50,7 @@ def prepare_cells(
     raw_dir: Path,
     quality: QualitySection,
     normalisation: NormalisationSection,
+    cell_types: CellTypesSection,
     min_samples_per_arm: int,
     seed: int,
     expression_path: Path,
@@ -56,6 +61,10 @@ def prepare_cells(
     with scratch_folder(expression_path.parent / f".tmp-cells-{cohort.name}") as scratch:
         matrix = read_cells(open_raw_folder(raw_dir), cohort=cohort, scratch=scratch)
         log.info("%s: %d cells, %d genes", cohort.name, matrix.n_cells, len(matrix.genes))
+        matrix = selected_cells(cohort, matrix)
+        matrix = without_empty_barcodes(
+            matrix, min_genes=least_genes(quality.single_cell.min_genes, len(matrix.genes))
+        )
         phenotypes = standard_cell_columns(
             cohort=cohort, matrix=matrix, min_samples_per_arm=min_samples_per_arm
         )
@@ -69,6 +78,14 @@ def prepare_cells(
         refuse_what_is_left(
             cohort, phenotypes=phenotypes, verdict=verdict, min_samples_per_arm=min_samples_per_arm
         )
+        found = None
+        if cell_types.markers and cohort.kind == "single_cell" and not cohort.cell_type:
+            found = label_cells(
+                markers=cell_types.markers, table=table, counts=counts, kept=verdict.kept,
+                genes=genes.columns, symbols=genes.symbols, gene_cells=verdict.gene_cells,
+                target_sum=normalisation.target_sum, seed=seed, cohort=cohort.name,
+            )  # fmt: skip
+            phenotypes = with_cell_types(phenotypes, found)
         names = unique_names(matrix, phenotypes)
         kept_genes = genes_seen(verdict, minimum=quality.single_cell.min_cells_per_gene, where=matrix.where)
         moments, variable, record = write_expression(
@@ -80,6 +97,8 @@ def prepare_cells(
         cohort, matrix=matrix, phenotypes=phenotypes, genes=genes, verdict=verdict, moments=moments,
         highly_variable=variable.selected, normalisation=record,
     )  # fmt: skip
+    if found:
+        quality_record["cell_types"] = found.record
     write_json(qc_path, quality_record)
 
 
@@ -214,7 +233,9 @@ def obs_columns(
             columns[name] = column.numbers()
         elif len(column.levels) <= MAX_LEVELS_CARRIED:
             columns[name] = column
-    columns |= {name: values[kept] for name, values in verdict.metrics.items()}
+    columns |= {
+        name: values[kept] for name, values in (*verdict.metrics.items(), *phenotypes.numbers.items())
+    }
     return columns | {"size_factor": moments.size_factors}
 
 

@@ -1,8 +1,9 @@
-"""Several rows for one gene: counts are added, values on any other scale keep the first row.
+"""Several rows for one gene: counts are added, values on any other scale keep one row.
 
 Counts of two ids of one gene (its X and Y copy, a retired id, a previous symbol) are reads of that gene, so
-they add. Logarithms, intensities and ratios do not add; there the first row in file order is kept, which
-depends on nothing but the file.
+they add. Logarithms, intensities and ratios do not add; there one row is kept: of a sparse or a cell matrix
+the first in file order, of a bulk cohort the one with the highest mean, as a probe that hardly binds shows
+its gene as hardly expressed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import numpy as np
 from consilience.expression.genes import GeneMatch
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from scipy import sparse
+
+BLOCK_SAMPLES = 256
 
 
 def merge_duplicates(*, values: Any, match: GeneMatch, additive: bool) -> Any:
@@ -31,6 +35,50 @@ def merge_duplicates(*, values: Any, match: GeneMatch, additive: bool) -> Any:
         return values.tocsr()[first] if hasattr(values, "tocsr") else np.asarray(values)[first]
     summed = _selector(rows, len(first), values.dtype) @ values
     return summed.tocsr() if hasattr(summed, "tocsr") else np.asarray(summed, dtype=values.dtype)
+
+
+def summed_genes(
+    values: npt.NDArray[np.integer], *, match: GeneMatch
+) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.intp]]:
+    """Counts (samples, ids) as counts (samples, genes) of the genes with any count, and these genes.
+
+    The genes are positions in `match.unique`. Genes that no sample expresses are left out at once: of an
+    annotation's 60,000 genes they are many, and every later step would carry them.
+    """
+    rows = np.asarray(match.row_of_input, dtype=np.int64)
+    n_genes = len(match.unique)
+    totals = np.zeros(n_genes, dtype=np.int64)
+    np.add.at(totals, rows[rows >= 0], values.sum(axis=0, dtype=np.int64)[rows >= 0])
+    genes = np.flatnonzero(totals)
+    column = np.full(n_genes, -1, dtype=np.int64)
+    column[genes] = np.arange(genes.size)
+    target = np.where(rows >= 0, column[rows], -1)
+    used, first = np.unique(target, return_index=True)
+    first = first[used >= 0]
+    others = np.setdiff1d(np.flatnonzero(target >= 0), first)
+    dtype = _sum_type(values, target=target)
+    result = np.empty((values.shape[0], genes.size), dtype=dtype)
+    for start in range(0, values.shape[0], BLOCK_SAMPLES):
+        block = slice(start, start + BLOCK_SAMPLES)
+        result[block] = values[block][:, first]
+        if others.size:
+            np.add.at(result[block].T, target[others], values[block][:, others].T.astype(dtype))
+    return result, genes
+
+
+def _sum_type(values: npt.NDArray[np.integer], *, target: npt.NDArray[np.int64]) -> np.dtype[Any]:
+    """The type of the values, or int64 where a sum might not fit into it."""
+    most = int(np.bincount(target[target >= 0]).max(initial=1))
+    fits = not values.size or int(values.max()) * most <= np.iinfo(values.dtype).max
+    return values.dtype if fits else np.dtype(np.int64)
+
+
+def strongest_rows(means: npt.NDArray[np.floating], *, match: GeneMatch) -> npt.NDArray[np.intp]:
+    """For each gene of `match.unique` the id with the highest mean (of equals the first); `means` (ids,)."""
+    rows = np.asarray(match.row_of_input, dtype=np.int64)
+    order = np.lexsort((np.arange(rows.size), -np.asarray(means), rows))
+    order = order[rows[order] >= 0]
+    return order[np.concatenate([[True], rows[order][1:] != rows[order][:-1]])] if order.size else order
 
 
 def _selector(rows: np.ndarray, n_genes: int, dtype: Any) -> sparse.csr_matrix:

@@ -1,16 +1,20 @@
-"""The counts of a bulk matrix under current gene symbols."""
+"""The values of a bulk matrix under current gene symbols."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from consilience.expression.duplicates import merge_duplicates
+from consilience.expression.duplicates import strongest_rows, summed_genes
 from consilience.expression.genes import GeneMatch, GeneTable, resolve
+from consilience.expression.log_values import to_log2
+from consilience.expression.normalise import COUNTED
 from consilience.foundation.errors import DataError
 from consilience.sources.bulk.matrix import BulkMatrix
+from consilience.study.cohorts import Units
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -19,17 +23,32 @@ MIN_GENES_MATCHED = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class NamedCounts:
-    """`counts` (samples, genes) under current `symbols`; `source_ids` what the source calls each gene."""
+class NamedValues:
+    """Values (samples, genes) under current `symbols`: counts, or log2 values where `units` are no counts.
 
-    counts: npt.NDArray[np.int64]
+    `source_ids` what the source calls each gene (of a probe its name); `match` all ids; `notes` what was
+    decided where several ids name one gene.
+    """
+
+    values: npt.NDArray[Any]
+    units: Units
     symbols: tuple[str, ...]
     source_ids: tuple[str, ...]
     match: GeneMatch
+    notes: tuple[str, ...] = ()
+
+    @property
+    def counted(self) -> bool:
+        """True for counts."""
+        return self.units in COUNTED
 
 
-def name_genes(matrix: BulkMatrix, *, table: GeneTable, where: str) -> NamedCounts:
-    """Bring counts to current symbols by the id column that names most genes; counts of one gene add up."""
+def name_genes(matrix: BulkMatrix, *, table: GeneTable, where: str) -> NamedValues:
+    """Bring values to current symbols by the id column that names most genes.
+
+    Counts of several ids of one gene add up; of other values the id with the highest mean logarithm is kept.
+    Genes without any count are left out.
+    """
     columns = [matrix.genes, *matrix.gene_columns.values()]
     matches = [resolve(ids, table=table) for ids in columns]
     best = max(range(len(matches)), key=lambda one: (len(matches[one].unique), -one))
@@ -42,14 +61,37 @@ def name_genes(matrix: BulkMatrix, *, table: GeneTable, where: str) -> NamedCoun
             allowed="symbols, Ensembl ids or Entrez ids of human genes",
             mend="give a table with gene ids; probes of arrays and transcripts must be summed to genes first",
         )  # fmt: skip
-    counts = merge_duplicates(values=matrix.values.T, match=match, additive=True)
+    if matrix.units in COUNTED:
+        return _counts(matrix, ids=ids, match=match)
+    return _logarithms(matrix, ids=matrix.gene_columns.get("probe", ids), match=match)
+
+
+def _counts(matrix: BulkMatrix, *, ids: Sequence[str], match: GeneMatch) -> NamedValues:
+    counts, genes = summed_genes(matrix.values, match=match)
     sources: dict[str, list[str]] = {}
     for source, symbol in zip(ids, match.symbol, strict=True):
         if symbol and source not in sources.setdefault(symbol, []):
             sources[symbol].append(source)
-    return NamedCounts(
-        counts=np.ascontiguousarray(counts.T),
-        symbols=match.unique,
-        source_ids=tuple(";".join(sources[symbol]) for symbol in match.unique),
-        match=match,
-    )
+    unique = match.unique
+    symbols = tuple(unique[gene] for gene in genes)
+    return NamedValues(
+        values=counts, units=matrix.units, symbols=symbols, match=match,
+        source_ids=tuple(";".join(sources[symbol]) for symbol in symbols),
+    )  # fmt: skip
+
+
+def _logarithms(matrix: BulkMatrix, *, ids: Sequence[str], match: GeneMatch) -> NamedValues:
+    logs = to_log2(matrix.values, units=matrix.units)
+    rows = strongest_rows(logs.mean(axis=0, dtype=np.float64), match=match)
+    notes = []
+    if match.n_duplicates:
+        notes.append(
+            f"{match.n_duplicates} rows name a gene that another row names too; as values in {matrix.units}"
+            " do not add up, the row with the highest mean was kept for each gene"
+        )
+    if blank := sum(how == "blank" for how in match.how):
+        notes.append(f"{blank} rows without a gene were left out")
+    return NamedValues(
+        values=np.ascontiguousarray(logs[:, rows]), units=matrix.units, symbols=match.unique, match=match,
+        source_ids=tuple(ids[row] for row in rows), notes=tuple(notes),
+    )  # fmt: skip

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from consilience.expression.log_values import (
+    INTENSITY_OFFSET,
+    blocks,
+    detected_genes,
+    quantile_normalised,
+)
 from consilience.foundation.errors import DataError
+from consilience.study.cohorts import Units
 from consilience.study.sections import BulkQuality, NormalisationSection
 
 if TYPE_CHECKING:
@@ -16,6 +23,19 @@ if TYPE_CHECKING:
 
 PER_MILLION = 1e6
 MIN_REFERENCE_GENES = 10
+
+COUNTED: tuple[Units, ...] = ("counts", "estimated_counts")
+_PLUS_ONE = {
+    units: (f"log2 of {units.upper()}", f"log2({units.upper()} + 1)") for units in ("tpm", "fpkm", "cpm")
+}
+LOG_METHODS = _PLUS_ONE | {
+    "intensity": (
+        f"log2 of intensity + {INTENSITY_OFFSET:g}, quantile normalisation",
+        f"log2(intensity + {INTENSITY_OFFSET:g}), quantile normalised over the kept samples",
+    ),
+    "log2": ("none: logarithms as the source gives them", "logarithms to base 2 as the source gives them"),
+}
+"""How X is made of values that were not counted: in short, and what X is."""
 
 Method = Literal["median of ratios", "median of ratios, positive counts"]
 
@@ -31,12 +51,20 @@ class SizeFactors:
 
 @dataclass(frozen=True, slots=True)
 class Normalised:
-    """`kept` (genes,) of all; `counts`, `x` (kept samples, kept genes); `highly_variable` (kept genes,)."""
+    """The expression of the kept samples.
 
+    `kept` (genes,) of all; `counts` (kept samples, kept genes), None where nothing was counted; `x` of the
+    same shape, natural logarithms of counts and logarithms to base 2 of all else; `factors` None without
+    counts; `mean`, `variance` and `highly_variable` (kept genes,).
+    """
+
+    units: Units
     kept: npt.NDArray[np.bool_]
-    counts: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.integer] | None
     x: npt.NDArray[np.float32]
-    factors: SizeFactors
+    factors: SizeFactors | None
+    mean: npt.NDArray[np.float64]
+    variance: npt.NDArray[np.float64]
     highly_variable: npt.NDArray[np.bool_]
 
 
@@ -52,21 +80,29 @@ def size_factors(counts: npt.NDArray[np.integer]) -> SizeFactors:
     ----------
     Anders S, Huber W. Genome Biology 11:R106, 2010; Love MI, Huber W, Anders S. Genome Biology 15:550, 2014.
     """
-    detected = counts > 0
-    in_all = detected.all(axis=0)
-    if int(in_all.sum()) >= MIN_REFERENCE_GENES:
-        logs = np.log(counts[:, in_all].astype(np.float64))
-        values = np.exp(np.median(logs - logs.mean(axis=0), axis=1))
-        return SizeFactors(values, "median of ratios", int(in_all.sum()))
-    logs = np.log(np.where(detected, counts, 1).astype(np.float64))
-    reference = logs.mean(axis=0)
-    log_factors = np.empty(counts.shape[0])
-    for row, (log_counts, has) in enumerate(zip(logs, detected, strict=True)):
+    n_samples, n_genes = counts.shape
+    in_all, in_any = np.ones(n_genes, dtype=bool), np.zeros(n_genes, dtype=bool)
+    for rows in blocks(n_samples):
+        has = counts[rows] > 0
+        in_all &= has.all(axis=0)
+        in_any |= has.any(axis=0)
+    common = int(in_all.sum()) >= MIN_REFERENCE_GENES
+    used = in_all if common else in_any
+    reference = np.zeros(int(used.sum()))
+    for rows in blocks(n_samples):
+        reference += np.log(np.maximum(counts[rows][:, used], 1).astype(np.float64)).sum(axis=0)
+    reference /= n_samples
+    log_factors = np.empty(n_samples)
+    for row in range(n_samples):
+        mine = counts[row, used]
+        has = mine > 0
         if not has.any():
             raise DataError("a sample without any count has no size factor", value=f"row {row + 1}")
-        log_factors[row] = np.median((log_counts - reference)[has])
+        log_factors[row] = np.median(np.log(mine[has].astype(np.float64)) - reference[has])
+    if common:
+        return SizeFactors(np.exp(log_factors), "median of ratios", int(used.sum()))
     values = np.exp(log_factors - log_factors.mean())
-    return SizeFactors(values, "median of ratios, positive counts", int(detected.any(axis=0).sum()))
+    return SizeFactors(values, "median of ratios, positive counts", int(used.sum()))
 
 
 def kept_genes(
@@ -74,7 +110,10 @@ def kept_genes(
 ) -> npt.NDArray[np.bool_]:
     """Genes with `min_count` counts in at least the share `min_samples` of samples, and in one; (genes,)."""
     needed = max(1, math.ceil(min_samples * counts.shape[0] - 1e-9))
-    return np.asarray((counts >= min_count).sum(axis=0) >= needed)
+    having = np.zeros(counts.shape[1], dtype=np.int64)
+    for rows in blocks(counts.shape[0]):
+        having += (counts[rows] >= min_count).sum(axis=0)
+    return np.asarray(having >= needed)
 
 
 def effective_library(
@@ -90,36 +129,87 @@ def log_cpm(counts: npt.NDArray[np.integer], *, library: npt.NDArray[np.float64]
 
     With `library` the row totals this equals scanpy's ``normalize_total(target_sum=1e6)`` then ``log1p``.
     """
-    return np.log1p(counts * (PER_MILLION / library)[:, None]).astype(np.float32)
+    result = np.empty(counts.shape, dtype=np.float32)
+    for rows in blocks(counts.shape[0]):
+        result[rows] = np.log1p(counts[rows] * (PER_MILLION / library[rows])[:, None])
+    return result
 
 
-def normalise_counts(
-    counts: npt.NDArray[np.int64], *, quality: BulkQuality, normalisation: NormalisationSection
+def comparable(values: npt.NDArray[Any], *, units: Units) -> npt.NDArray[np.float32]:
+    """Logarithms that can be compared between samples, of counts or log2 values; (samples, genes).
+
+    Counts per million of the row totals; intensities with one distribution for all; all else as it is.
+    """
+    if units in COUNTED:
+        return log_cpm(values, library=np.maximum(values.sum(axis=1), 1).astype(np.float64))
+    return quantile_normalised(values) if units == "intensity" else np.asarray(values, dtype=np.float32)
+
+
+def chosen_genes(
+    values: npt.NDArray[Any], *, rows: npt.NDArray[np.intp], units: Units, quality: BulkQuality
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """Values (rows, kept genes) of some samples, and which genes are kept (genes,).
+
+    Kept are genes with enough counts in enough of these samples; of log2 values those above background in as
+    many. Genes are looked at in blocks, so that no copy of all of them is made.
+    """
+    kept = np.zeros(values.shape[1], dtype=bool)
+    if units in COUNTED:
+        for genes in blocks(values.shape[1]):
+            part = values[rows, genes]
+            kept[genes] = kept_genes(part, min_count=quality.min_count, min_samples=quality.min_samples)
+    else:
+        kept = detected_genes(values[rows], min_samples=quality.min_samples)
+    return values[np.ix_(rows, np.flatnonzero(kept))], kept
+
+
+def normalise(
+    values: npt.NDArray[Any],
+    *,
+    rows: npt.NDArray[np.intp],
+    units: Units,
+    quality: BulkQuality,
+    normalisation: NormalisationSection,
 ) -> Normalised:
-    """Drop low genes, then size factors and log counts per million; `counts` (kept samples, genes)."""
-    kept = kept_genes(counts, min_count=quality.min_count, min_samples=quality.min_samples)
+    """Drop low genes of the samples `rows`, then make them comparable; `values` (samples, genes)."""
+    chosen, kept = chosen_genes(values, rows=rows, units=units, quality=quality)
     if not kept.any():
+        enough = f"{quality.min_count} counts" if units in COUNTED else "values above background"
         raise DataError(
-            f"no gene has {quality.min_count} counts in {quality.min_samples:.0%} of the samples",
+            f"no gene has {enough} in {quality.min_samples:.0%} of the samples",
             mend="lower quality.bulk.min_count or min_samples, or check that these are raw counts",
         )
-    counts = np.ascontiguousarray(counts[:, kept])
-    factors = size_factors(counts)
-    library = effective_library(totals=counts.sum(axis=1), factors=factors.values)
-    x = log_cpm(counts, library=library)
-    variance = x.var(axis=0, dtype=np.float64)
-    top = np.argsort(-variance, kind="stable")[: normalisation.highly_variable_genes]
-    variable = np.zeros(counts.shape[1], dtype=bool)
-    variable[top] = True
-    return Normalised(kept, counts, x, factors, variable)
+    counts, factors = None, None
+    if units in COUNTED:
+        counts, factors = chosen, size_factors(chosen)
+        x = log_cpm(counts, library=effective_library(totals=counts.sum(axis=1), factors=factors.values))
+    else:
+        x = comparable(chosen, units=units)
+    mean, variance = moments(x)
+    variable = np.zeros(x.shape[1], dtype=bool)
+    variable[np.argsort(-variance, kind="stable")[: normalisation.highly_variable_genes]] = True
+    return Normalised(units, kept, counts, x, factors, mean, variance, variable)
+
+
+def moments(x: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Mean and variance of each gene, in blocks of genes; (genes,)."""
+    mean, variance = np.empty(x.shape[1]), np.empty(x.shape[1])
+    for genes in blocks(x.shape[1]):
+        part = x[:, genes].astype(np.float64)
+        mean[genes], variance[genes] = part.mean(axis=0), part.var(axis=0)
+    return mean, variance
 
 
 def normalisation_record(normalised: Normalised) -> dict[str, str | int | float]:
     """How X was made, for the file and the report."""
+    n_variable = int(normalised.highly_variable.sum())
+    if normalised.factors is None:
+        method, x = LOG_METHODS[normalised.units]
+        return {"method": method, "x": x, "n_highly_variable": n_variable}
     return {
         "method": f"{normalised.factors.method} (DESeq2), log1p",
         "x": "log1p(counts per million of the effective library size)",
         "target_sum": PER_MILLION,
         "n_reference_genes": normalised.factors.n_genes,
-        "n_highly_variable": int(normalised.highly_variable.sum()),
+        "n_highly_variable": n_variable,
     }

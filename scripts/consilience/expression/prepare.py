@@ -6,7 +6,7 @@ from pathlib import Path
 
 from consilience.foundation.errors import DataError
 from consilience.study.cohorts import Cohort
-from consilience.study.sections import NormalisationSection, QualitySection
+from consilience.study.sections import CellTypesSection, NormalisationSection, QualitySection
 
 
 def prepare_cohort(
@@ -20,6 +20,7 @@ def prepare_cohort(
     expression_path: Path,
     removed_path: Path,
     qc_path: Path,
+    cell_types: CellTypesSection | None = None,
 ) -> None:
     """Read, check, normalise and write one cohort of expression data.
 
@@ -38,8 +39,8 @@ def prepare_cohort(
 
         prepare_cells(
             cohort=cohort, raw_dir=raw_dir, quality=quality, normalisation=normalisation,
-            min_samples_per_arm=min_samples_per_arm, seed=seed, expression_path=expression_path,
-            removed_path=removed_path, qc_path=qc_path,
+            cell_types=cell_types or CellTypesSection(), min_samples_per_arm=min_samples_per_arm, seed=seed,
+            expression_path=expression_path, removed_path=removed_path, qc_path=qc_path,
         )  # fmt: skip
     else:
         raise DataError(

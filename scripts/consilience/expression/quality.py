@@ -28,6 +28,8 @@ CORE_SHARE = 0.75
 LEAVE_OUT_UP_TO = 100
 SUBGROUP_SHARE = 0.15
 SAME_DIRECTION = 0.5
+BLOCK_GENES = 1024
+ALL_VECTORS_UP_TO = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +127,12 @@ class SampleDistances:
     """Robust PCA distances.
 
     `distance` (samples,), NaN for all when there are too few samples; `residuals` (samples, genes) log
-    expression without group and batch medians; `core` (samples,) those that the components rest on.
+    expression, in its own precision, without group and batch medians; `core` (samples,) those that the
+    components rest on.
     """
 
     distance: npt.NDArray[np.float64]
-    residuals: npt.NDArray[np.float64]
+    residuals: npt.NDArray[np.floating]
     core: npt.NDArray[np.bool_]
 
 
@@ -150,15 +153,19 @@ def pca_distances(
     ----------
     Hubert M, Rousseeuw PJ, Vanden Branden K. ROBPCA. Technometrics 47:64, 2005 (orthogonal distance).
     """
-    residuals = np.array(log_expression, dtype=np.float64)
+    residuals = np.array(log_expression)
     n_samples, n_genes = residuals.shape
-    for names in (groups, batches):
-        for name in dict.fromkeys(names or ()):
-            mine = np.array([one == name for one in names or ()])
-            residuals[mine] -= np.median(residuals[mine], axis=0)
+    products = np.zeros((n_samples, n_samples))
+    for start in range(0, n_genes, BLOCK_GENES):
+        block = residuals[:, start : start + BLOCK_GENES].astype(np.float64)
+        for names in (groups, batches):
+            for name in dict.fromkeys(names or ()):
+                mine = np.array([one == name for one in names or ()])
+                block[mine] -= np.median(block[mine], axis=0)
+        residuals[:, start : start + BLOCK_GENES] = block
+        products += block @ block.T
     if n_samples < MIN_SAMPLES_FOR_PCA or not residuals.any():
         return SampleDistances(np.full(n_samples, np.nan), residuals, np.ones(n_samples, dtype=bool))
-    products = residuals @ residuals.T
     order = np.argsort(np.diag(products), kind="stable")
     core = np.zeros(n_samples, dtype=bool)
     core[order[: int(np.ceil(CORE_SHARE * n_samples))]] = True
@@ -180,8 +187,7 @@ def _squares_left(
     """Squared lengths of samples beyond the leading components of a core, by inner products; (rows,)."""
     members = np.flatnonzero(core)
     n_components = min(MAX_COMPONENTS, max(1, members.size // 4))
-    roots, vectors = np.linalg.eigh(products[np.ix_(members, members)])
-    roots, vectors = roots[-n_components:], vectors[:, -n_components:]
+    roots, vectors = _leading(products[np.ix_(members, members)], n_components=n_components)
     used = roots > 1e-12 * max(roots[-1], 1e-300)
     scores = (products[np.ix_(rows, members)] @ vectors[:, used]) / np.sqrt(roots[used])
     return np.asarray(np.maximum(np.diag(products)[rows] - (scores**2).sum(axis=1), 0.0))
@@ -200,17 +206,35 @@ def principal_components(values: npt.NDArray[np.floating], *, n_components: int)
 
     The sign of a component is fixed by its largest score, which makes it positive.
     """
-    centred = np.asarray(values, dtype=np.float64) - np.mean(values, axis=0, dtype=np.float64)
-    roots, vectors = np.linalg.eigh(centred @ centred.T)
-    order = np.argsort(roots)[::-1][:n_components]
-    roots, total = np.clip(roots, 0, None), max(float(np.clip(roots, 0, None).sum()), 1e-300)
-    scores = vectors[:, order] * np.sqrt(roots[order])
-    largest = scores[np.argmax(np.abs(scores), axis=0), np.arange(len(order))]
-    return Components(scores * np.where(largest < 0, -1.0, 1.0), roots[order] / total)
+    products = np.zeros((values.shape[0], values.shape[0]))
+    for start in range(0, values.shape[1], BLOCK_GENES):
+        block = values[:, start : start + BLOCK_GENES].astype(np.float64)
+        block -= block.mean(axis=0)
+        products += block @ block.T
+    total = max(float(np.trace(products)), 1e-300)
+    roots, vectors = _leading(products, n_components=min(n_components, values.shape[0]))
+    roots, vectors = np.clip(roots[::-1], 0, None), vectors[:, ::-1]
+    scores = vectors * np.sqrt(roots)
+    largest = scores[np.argmax(np.abs(scores), axis=0), np.arange(roots.size)]
+    return Components(scores * np.where(largest < 0, -1.0, 1.0), roots / total)
+
+
+def _leading(
+    products: npt.NDArray[np.float64], *, n_components: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The largest eigenvalues, ascending, and their vectors; in a large cohort only these are computed."""
+    size = products.shape[0]
+    if size <= ALL_VECTORS_UP_TO:
+        roots, vectors = np.linalg.eigh(products)
+        return roots[-n_components:], vectors[:, -n_components:]
+    from scipy.linalg import eigh
+
+    roots, vectors = eigh(products, subset_by_index=(size - n_components, size - 1))
+    return roots, vectors
 
 
 def subgroup_members(
-    *, flagged: npt.NDArray[np.bool_], residuals: npt.NDArray[np.float64], groups: Sequence[str]
+    *, flagged: npt.NDArray[np.bool_], residuals: npt.NDArray[np.floating], groups: Sequence[str]
 ) -> npt.NDArray[np.bool_]:
     """Flagged samples that are not lone outliers but a subgroup of their group; (samples,).
 
@@ -223,7 +247,7 @@ def subgroup_members(
     if len(rows) < 3:
         return members
     norms = np.linalg.norm(residuals[rows], axis=1, keepdims=True)
-    directions = residuals[rows] / np.where(norms > 0, norms, 1.0)
+    directions = residuals[rows].astype(np.float64) / np.where(norms > 0, norms, 1.0)
     alike = directions @ directions.T > SAME_DIRECTION
     sizes = Counter(groups)
     for position, row in enumerate(rows):

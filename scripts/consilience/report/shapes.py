@@ -151,6 +151,9 @@ class RawFile(Shape):
     bytes: int
     sha256: str
     url: str = ""
+    date: str = ""
+    archive: str = ""
+    archive_sha256: str = ""
 
 
 class RawProvenance(Shape):
@@ -161,6 +164,7 @@ class RawProvenance(Shape):
     location: str = ""
     date: str = ""
     release: str = ""
+    notes: tuple[str, ...] = ()
     files: tuple[RawFile, ...] = ()
 
 

@@ -43,6 +43,8 @@ def series_matrix(series: str, *, cohort: Cohort, bulk: BulkCohort) -> str:
         "overall_design": "One sample per subject",
         "type": "Expression profiling by high throughput sequencing",
         "sample_id": " ".join(gsm),
+        "supplementary_file": f"ftp://ftp.ncbi.nlm.nih.gov/geo/series/{series[:-3]}nnn/{series}/suppl/"
+        f"{series}_raw_counts.tsv.gz",
         "platform_id": "GPL24676",
         "platform_taxid": "9606",
         "sample_taxid": "9606",

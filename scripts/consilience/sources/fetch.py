@@ -4,24 +4,46 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from consilience.foundation.errors import DataError, DownloadError
-from consilience.foundation.files import atomic_path, explain_disk_full, read_json, sha256_of, write_json
+from consilience.foundation.files import (
+    atomic_path,
+    explain_disk_full,
+    read_json,
+    sha256_of,
+    write_json,
+    write_text,
+)
 from consilience.foundation.jobs import log, progress
 from consilience.foundation.provenance import now
-from consilience.sources.formats import samples_table_of
+from consilience.sources.formats import file_kind, samples_table_of
 from consilience.study.cohorts import Cohort
-
-FETCHED_SOURCES = ("simulated", "local")
-"""Sources that this version brings in by itself (url, geo and gdc come with the download capability)."""
+from consilience.study.sections import FetchSection
 
 PROVENANCE = "provenance.json"
+NETWORK_SOURCES = ("geo", "gdc", "url")
+Entry = dict[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What came: `files` as provenance.json lists them, the `release` of the source, `notes` for a reader.
+
+    `members` are patterns of the members wanted from archives.
+    """
+
+    files: list[Entry]
+    release: str = ""
+    notes: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
 
 
 def fetch_cohort(
-    *, cohort: Cohort, served_dir: Path | None, raw_dir: Path, folder: Path, local_files: str = "copy"
+    *, cohort: Cohort, served_dir: Path | None, raw_dir: Path, folder: Path, settings: FetchSection
 ) -> None:
     """Fetch every raw file of one cohort; `raw_dir` holds them and provenance.json, or stays incomplete.
 
@@ -32,39 +54,58 @@ def fetch_cohort(
     raw_dir
         Where the files go. provenance.json is written last, so its presence means that all is there.
     folder
-        What a local cohort's path is relative to.
-    local_files
-        'copy', or 'link' to leave large local files where they are.
+        What a local cohort's path, and the path of the download cache, are relative to.
+    settings
+        Cache, mirrors, limits of archives, and whether large local files are copied or linked.
     """
     (raw_dir / PROVENANCE).unlink(missing_ok=True)
     if cohort.source == "simulated" and served_dir is not None:
-        files = _fetch_served(served_dir, raw_dir)
+        fetched = Fetched(_fetch_served(served_dir, raw_dir))
     elif cohort.source == "local":
-        files = _fetch_local(folder / cohort.location, raw_dir, link=local_files == "link")
-    else:
-        raise DownloadError(
-            f"source {cohort.source!r} cannot be fetched by this version",
-            where=f"cohort {cohort.name}",
-            allowed=", ".join(FETCHED_SOURCES),
-            mend="download the files yourself and give their folder as a local cohort",
+        fetched = _fetch_local(
+            folder / cohort.location, raw_dir, patterns=cohort.files, link=settings.local_files == "link"
         )
+    else:
+        fetched = _fetch_planned(cohort, raw_dir, folder=folder, settings=settings)
+    files = _unpacked(fetched.files, raw_dir, members=fetched.members, settings=settings)
     _remove_strangers(raw_dir, {str(entry["name"]) for entry in files})
     record = {
         "cohort": cohort.name,
         "source": cohort.source,
         "location": cohort.location,
         "date": now(),
-        "release": "",
+        "release": fetched.release,
+        "notes": list(fetched.notes),
         "files": files,
     }
     write_json(raw_dir / PROVENANCE, record)
     log.info("%s: %d files, %.1f MB", cohort.name, len(files), sum(int(f["bytes"]) for f in files) / 1e6)
 
 
-def _fetch_served(served: Path, raw: Path) -> list[dict[str, str | int]]:
+def _fetch_planned(cohort: Cohort, raw: Path, *, folder: Path, settings: FetchSection) -> Fetched:
+    """Ask the source what there is, bring it by way of the cache, and keep what the plan itself says."""
+    from consilience.downloads.downloads import Downloads
+    from consilience.sources.plans import fill_cache, plan_cohort
+
+    downloads = Downloads(settings, folder=folder)
+    plan = plan_cohort(cohort=cohort, downloads=downloads)
+    fill_cache(plan, cohort=cohort, downloads=downloads, settings=settings)
+    arrived = downloads.bring(plan.downloads, into=raw)
+    files: list[Entry] = [
+        {"name": one.name, "bytes": one.bytes, "sha256": one.sha256, "url": one.url, "date": one.date}
+        for one in arrived
+    ]
+    for name, text in plan.written.items():
+        write_text(raw / name, text)
+        files.append(_entry(raw, name))
+    notes = plan.notes + tuple(note for one in arrived for note in one.notes)
+    return Fetched(files, plan.release, notes, plan.members)
+
+
+def _fetch_served(served: Path, raw: Path) -> list[Entry]:
     """Copy what the simulated server offers and check it against the server's own digests."""
     manifest = read_json(served / "manifest.json")
-    files: list[dict[str, str | int]] = []
+    files: list[Entry] = []
     for entry in progress(manifest["files"], label="files"):
         target = raw / entry["name"]
         digest = _bring(served / entry["name"], target, link=False)
@@ -79,22 +120,36 @@ def _fetch_served(served: Path, raw: Path) -> list[dict[str, str | int]]:
     return files
 
 
-def _fetch_local(location: Path, raw: Path, *, link: bool) -> list[dict[str, str | int]]:
-    files: list[dict[str, str | int]] = []
-    for source, name in progress(list(local_files(location)), label="files"):
-        target = raw / name
-        digest = _bring(source, target, link=link)
-        files.append({"name": name, "bytes": target.stat().st_size, "sha256": digest, "url": ""})
-    return files
+def _fetch_local(location: Path, raw: Path, *, patterns: Sequence[str], link: bool) -> Fetched:
+    files: list[Entry] = []
+    wanted = list(local_files(location, patterns=patterns))
+    for source, name in progress(wanted, label="files"):
+        digest = _bring(source, raw / name, link=link)
+        files.append({"name": name, "bytes": (raw / name).stat().st_size, "sha256": digest, "url": ""})
+    n_others = len(list(local_files(location))) - len(wanted)
+    notes = (f"{n_others} files of the folder do not fit 'files' and were left",) if n_others else ()
+    only_archives = all(_packed(name) for _, name in wanted)
+    return Fetched(files, notes=notes, members=tuple(patterns) if only_archives else ())
 
 
-def local_files(location: Path) -> Iterator[tuple[Path, str]]:
-    """The files of a local cohort with their names in the raw folder; a table's samples sheet comes along."""
+def local_files(location: Path, *, patterns: Sequence[str] = ()) -> Iterator[tuple[Path, str]]:
+    """The files of a local cohort with their names in the raw folder; a table's samples sheet comes along.
+
+    `patterns` choose among the files of a folder by name (archives always come: the patterns are for their
+    members too).
+    """
     if location.is_dir():
         found = sorted(path for path in location.rglob("*") if path.is_file() and not _hidden(path, location))
         if not found:
             raise DataError("the folder holds no files", where=str(location))
-        yield from ((path, path.relative_to(location).as_posix()) for path in found)
+        named = [(path, path.relative_to(location).as_posix()) for path in found]
+        chosen = [(path, name) for path, name in named if _wanted(name, patterns) or _packed(name)]
+        if not chosen:
+            raise DataError(
+                "no file of the folder fits the patterns of 'files'", where=str(location),
+                value="|".join(patterns), allowed=", ".join(name for _, name in named[:20]),
+            )  # fmt: skip
+        yield from chosen
     elif location.is_file():
         beside = samples_table_of(location)
         yield from ((path, path.name) for path in [location, *filter(None, [beside])])
@@ -102,6 +157,15 @@ def local_files(location: Path) -> Iterator[tuple[Path, str]]:
         raise DataError(
             "no such file or folder", where=str(location), mend="mend 'location' in the cohort sheet"
         )
+
+
+def _wanted(name: str, patterns: Sequence[str]) -> bool:
+    path = PurePosixPath(name)
+    return not patterns or any(path.match(pattern) for pattern in patterns)
+
+
+def _packed(name: str) -> bool:
+    return name.casefold().endswith((".tar", ".tar.gz", ".tgz", ".zip"))
 
 
 def _hidden(path: Path, root: Path) -> bool:
@@ -123,6 +187,43 @@ def _bring(source: Path, target: Path, *, link: bool) -> str:
     return sha256_of(target)
 
 
+def _unpacked(
+    files: Sequence[Entry], raw: Path, *, members: Sequence[str], settings: FetchSection
+) -> list[Entry]:
+    """Archives replaced by their members, in a folder named after the archive; all else as it is."""
+    from consilience.downloads.archives import unpack
+
+    found: list[Entry] = []
+    for entry in files:
+        name = str(entry["name"])
+        if file_kind(name, raw / name) != "archive":
+            found.append(entry)
+            continue
+        into = raw / _stem(name)
+        shutil.rmtree(into, ignore_errors=True)
+        paths = unpack(
+            raw / name, into=into, members=members,
+            max_bytes=int(settings.max_unpacked_gigabytes * 1e9), max_members=settings.max_archive_members,
+        )  # fmt: skip
+        log.info("%s: %d members", name, len(paths))
+        origin = {"url": entry["url"], "archive": name, "archive_sha256": entry["sha256"]}
+        found += [_entry(raw, path.relative_to(raw).as_posix()) | origin for path in sorted(paths)]
+    return found
+
+
+def _stem(name: str) -> str:
+    """The folder for an archive's members: its name without what says that it is an archive."""
+    for ending in (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tar", ".zip"):
+        if name.casefold().endswith(ending) and len(name) > len(ending):
+            return name[: -len(ending)]
+    return f"{name}.members"
+
+
+def _entry(raw: Path, name: str) -> Entry:
+    path = raw / name
+    return {"name": name, "bytes": path.stat().st_size, "sha256": sha256_of(path), "url": ""}
+
+
 def _remove_strangers(raw: Path, names: set[str]) -> None:
     """Files of an earlier fetch that are no longer part of the cohort must not be read as if they were."""
     for path in sorted(raw.rglob("*"), reverse=True):
@@ -131,3 +232,12 @@ def _remove_strangers(raw: Path, names: set[str]) -> None:
                 path.rmdir()
         elif path.relative_to(raw).as_posix() not in names | {PROVENANCE}:
             os.unlink(path)  # noqa: PTH108 - also broken links
+
+
+def missing_files(*, cohort: Cohort, folder: Path, settings: FetchSection) -> list[Any]:
+    """Downloads of a cohort that are not in the cache (asks the source what there is, unless offline)."""
+    from consilience.downloads.downloads import Downloads
+    from consilience.sources.plans import plan_cohort
+
+    downloads = Downloads(settings, folder=folder)
+    return downloads.missing(plan_cohort(cohort=cohort, downloads=downloads).downloads)

@@ -11,7 +11,7 @@ from consilience.foundation.errors import DataError
 from consilience.sources.text import FETCH_AGAIN, GZIP_MAGIC, read_bytes, refuse_page, shown
 
 FileKind = Literal[
-    "series_matrix", "soft",
+    "series_matrix", "soft", "platform",
     "gdc_answer", "gdc_manifest", "star_counts", "htseq_counts",
     "mtx", "features", "barcodes", "cell_table", "h5ad", "tenx_h5", "loom", "hdf5",
     "twmr_matrix", "ld_matrix", "plink", "metadata",
@@ -23,6 +23,7 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 PARQUET_MAGIC = b"PAR1"
 PLINK_MAGIC = b"\x6c\x1b\x01"
 ZIP_MAGIC = b"PK\x03\x04"
+OLE_MAGIC = b"\xd0\xcf\x11\xe0"
 TABLE_SUFFIXES = (
     *(kind + pack for kind in (".tsv", ".csv", ".txt", ".tab") for pack in ("", ".gz", ".bgz")), ".parquet"
 )  # fmt: skip
@@ -31,6 +32,8 @@ N_BYTES = 512
 _BY_NAME: tuple[tuple[str, FileKind], ...] = (
     (r".*series_matrix[^/]*\.txt(\.gz)?", "series_matrix"),
     (r".*(_family\.soft|\.soft|_family\.txt)(\.gz)?", "soft"),
+    (r"(.*/)?GPL\d+[^/]*\.annot(\.gz)?", "platform"),
+    (r"(.*/)?(GPL\d+[^/]*|[^/]*probe[^/]*symbol[^/]*)\.(tsv|csv|txt|tab)(\.gz)?", "platform"),
     (r"(.*/)?files\.json", "gdc_answer"),
     (r"(.*/)?(gdc_manifest[^/]*\.(txt|tsv)|manifest\.tsv)", "gdc_manifest"),
     (r".*augmented_star_gene_counts\.tsv(\.gz)?", "star_counts"),
@@ -69,7 +72,8 @@ def file_kind(name: str, path: Path) -> FileKind:
         return "plink"
     for pattern, kind in _BY_NAME:
         if re.fullmatch(pattern, name, flags=re.IGNORECASE):
-            return kind
+            text = kind == "spreadsheet" and not start.startswith((ZIP_MAGIC, OLE_MAGIC))
+            return "table" if text else kind  # many an .xls is a text table
     if start.startswith(ZIP_MAGIC) or start[257:262] == b"ustar":
         return "archive"
     if start.startswith((b"!Series_", b'"!Series_')):

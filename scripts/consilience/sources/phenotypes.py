@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consilience.foundation.errors import DataError
+from consilience.sources.fetch import PROVENANCE, local_files
 from consilience.sources.formats import FileKind, samples_table_of
 from consilience.sources.raw_folder import RawFolder, raw_folder_of
 from consilience.sources.text import shown
@@ -58,43 +59,34 @@ def standard_phenotypes(
     return Phenotypes(standard, others, tuple(design_notes(cohort=cohort, columns=columns)))
 
 
-def peek_phenotypes(location: Path) -> dict[str, tuple[str, ...]] | None:
-    """Phenotype columns of a local cohort, read without its matrix; None where the location is not there yet.
+def peek_phenotypes(location: Path, *, files: Sequence[str] = ()) -> dict[str, tuple[str, ...]] | None:
+    """Phenotype columns of a local cohort, read without its matrix; None where they cannot be known yet.
 
-    For cells, one row for each distinct combination of the columns with few levels.
+    For cells, one row for each distinct combination of the columns with few levels. `files` are the patterns
+    of the cohort sheet.
     """
-    if location.is_file():
-        files = [location, *filter(None, [samples_table_of(location)])]
-        root = location.parent
-    elif location.is_dir():
-        root = location
-        files = sorted(
-            path for path in location.rglob("*") if path.is_file() and not path.name.startswith(".")
-        )
-    else:
+    if not location.exists():
         return None
-    listed = tuple(
-        (path.relative_to(root).as_posix(), path) for path in files if path.name != "provenance.json"
-    )
+    root = location if location.is_dir() else location.parent
+    listed = tuple((name, path) for path, name in local_files(location, patterns=files) if name != PROVENANCE)
     folder = raw_folder_of(root, listed)
     for kind, peek in _PEEKS.items():
-        if folder.of_kind(kind):
-            return peek(folder)
+        if folder.of_kind(kind) and (columns := peek(folder)) is not None:
+            return columns
     return None
 
 
 def _peek_geo(folder: RawFolder) -> dict[str, tuple[str, ...]] | None:
-    from consilience.sources.geo.series import parse_series_matrix
+    from consilience.sources.geo.phenotypes import series_phenotypes
 
-    found = [path for _, path in folder.files if "series_matrix" in path.name]
-    return parse_series_matrix(found[0]).columns if len(found) == 1 else None
+    series = series_phenotypes(folder)
+    return series.columns if series else None
 
 
 def _peek_gdc(folder: RawFolder) -> dict[str, tuple[str, ...]] | None:
-    from consilience.sources.gdc.star_counts import flatten, phenotype, read_hits
+    from consilience.sources.gdc.read import peek_gdc
 
-    found = [path for _, path in folder.files if path.name == "files.json"]
-    return phenotype([flatten(hit) for hit in read_hits(found[0])[0]]) if found else None
+    return peek_gdc(folder)
 
 
 def _peek_table(folder: RawFolder) -> dict[str, tuple[str, ...]] | None:
@@ -142,7 +134,8 @@ def _distinct(columns: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]
 
 
 _PEEKS: dict[FileKind, Callable[[RawFolder], dict[str, tuple[str, ...]] | None]] = {
-    "mtx": _peek_10x, "h5ad": _peek_h5ad, "series_matrix": _peek_geo, "gdc_answer": _peek_gdc,
+    "mtx": _peek_10x, "h5ad": _peek_h5ad, "series_matrix": _peek_geo, "soft": _peek_geo, "gdc_answer": _peek_gdc,
+    "star_counts": _peek_gdc, "htseq_counts": _peek_gdc,
     "parquet": _peek_table, "table": _peek_table,
 }  # fmt: skip
 """Which file of a folder tells the phenotypes; the first kind that is there."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from consilience.downloads.request import Download
 from consilience.study.cohorts import Cohort
+from consilience.study.sections import FetchSection
 
 if TYPE_CHECKING:
     from consilience.downloads.downloads import Downloads
@@ -30,7 +31,18 @@ class Plan:
 
 
 def plan_cohort(*, cohort: Cohort, downloads: Downloads) -> Plan:
-    """Ask the cohort's source what there is and choose what is wanted (network; answers are cached)."""
+    """Ask the cohort's source what there is, and choose what is wanted.
+
+    Sizes and digests that resources/datasets.tsv knows are added.
+    """
+    from consilience.downloads.catalogue import load_catalogue
+
+    plan = _plan(cohort, downloads)
+    catalogue = load_catalogue()
+    return replace(plan, downloads=tuple(catalogue.pin(one) for one in plan.downloads))
+
+
+def _plan(cohort: Cohort, downloads: Downloads) -> Plan:
     if cohort.source == "geo":
         from consilience.sources.geo.plan import plan_series
 
@@ -42,3 +54,11 @@ def plan_cohort(*, cohort: Cohort, downloads: Downloads) -> Plan:
     from consilience.sources.addresses import plan_addresses
 
     return plan_addresses(cohort=cohort, downloads=downloads)
+
+
+def fill_cache(plan: Plan, *, cohort: Cohort, downloads: Downloads, settings: FetchSection) -> None:
+    """Where a source hands out many files at once, take them so; `Downloads.bring` fetches what is left."""
+    if cohort.source == "gdc" and not settings.offline:
+        from consilience.sources.gdc.batches import fill_cache as ask_in_batches
+
+        ask_in_batches(plan, downloads, batch=settings.gdc_batch)

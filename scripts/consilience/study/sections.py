@@ -133,6 +133,20 @@ class SummaryStatisticsSection(Section):
     """names of columns by file name pattern, ours: theirs: {"*.gwas.txt.gz": {rsid: MarkerName}}"""
     build: Literal["", "GRCh37", "GRCh38"] = ""
     """genome build of the positions, where no file states it"""
+    n_gwas: Annotated[float, Field(ge=0)] = 0.0
+    """people in the GWAS, where neither its rows nor its metadata say it (0: they must)"""
+    n_eqtl: Annotated[float, Field(ge=0)] = 0.0
+    """people in the eQTL study, where neither its rows nor a table of them by gene say it (0: they must)"""
+    eqtl_p: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    """eQTL rows with a larger p-value are left out when they are read (1 keeps all; a full cis-eQTL file has 10^8 rows)"""
+    ld_window_kb: Annotated[float, Field(gt=0)] = 1000.0
+    """LD from a PLINK panel: variants further apart than this from their neighbours are in different loci"""
+    ld_p: Annotated[float, Field(gt=0, le=1)] = 1.83e-5
+    """LD from a PLINK panel: only for variants that are an eQTL of some gene at this p-value"""
+    ld_max_variants: Annotated[int, Field(ge=2)] = 2_000
+    """LD from a PLINK panel: a locus of more variants is split at its widest gaps"""
+    cohorts: dict[str, dict[str, str | int | float]] = {}
+    """any of these keys but columns for single cohorts, by name: {height: {n_gwas: 253288}}"""
 
 
 class PathwaysSection(Section):

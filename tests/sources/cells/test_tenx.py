@@ -14,8 +14,9 @@ from scipy import sparse
 
 from consilience.foundation.errors import DataError
 from consilience.sources.cells.mtx import NotSortedError, mtx_blocks
-from consilience.sources.cells.tenx import read_10x
+from consilience.sources.cells.read import read_cells
 from consilience.sources.raw_folder import raw_folder_of
+from consilience.study.cohorts import Cohort
 
 BANNER = "%%MatrixMarket matrix coordinate integer general\n"
 
@@ -63,7 +64,8 @@ def read(root: Path, scratch: Path | None = None) -> Any:
     files = tuple(
         (path.relative_to(root).as_posix(), path) for path in sorted(root.rglob("*")) if path.is_file()
     )
-    return read_10x(raw_folder_of(root, files), scratch=scratch or root)
+    cohort = Cohort(name="c", kind="single_cell", source="local")
+    return read_cells(raw_folder_of(root, files), cohort=cohort, scratch=scratch or root)
 
 
 def as_array(matrix: Any, size: int = 7) -> np.ndarray:
@@ -97,7 +99,7 @@ def test_the_binary_file_of_a_large_cohort_holds_the_same(
     write_sample(raw, "S2", second, order="gene")
     monkeypatch.setattr("consilience.sources.cells.tenx.CACHED_ENTRIES", 0)
     monkeypatch.setattr("consilience.sources.cells.tenx.BLOCK_CELLS", 64)
-    monkeypatch.setattr("consilience.sources.cells.mtx.CHUNK", 97)
+    monkeypatch.setattr("consilience.sources.cells.lines.CHUNK", 97)
     matrix = read(raw, scratch)
     assert (scratch / "counts.h5").is_file()
     assert np.array_equal(as_array(matrix), np.vstack([first, second]))
@@ -114,7 +116,7 @@ def test_any_matrix_block_and_chunk(cells: int, genes: int, seed: int, size: int
     from unittest import mock
 
     counts = some_counts(cells, genes, seed)
-    with tempfile.TemporaryDirectory() as folder, mock.patch("consilience.sources.cells.mtx.CHUNK", chunk):
+    with tempfile.TemporaryDirectory() as folder, mock.patch("consilience.sources.cells.lines.CHUNK", chunk):
         for name, order in (("a.mtx.gz", "cell"), ("b.mtx", "gene")):
             put(Path(folder) / name, mtx_text(counts, order=order))
             blocks = list(mtx_blocks(Path(folder) / name, size=size, in_any_order=order == "gene"))

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from consilience.foundation.errors import DataError
-from consilience.sources.gdc.star_counts import phenotype, read_gdc, read_star_counts
+from consilience.sources.gdc.hits import phenotype
+from consilience.sources.gdc.read import read_gdc
+from consilience.sources.gdc.star_counts import parse_star_counts
 from consilience.sources.raw_folder import RawFolder, raw_folder_of
 
 HEADER = (
@@ -130,7 +132,7 @@ def test_a_bad_table_is_refused_with_its_line(tmp_path: Path, old: str, new: str
     path = tmp_path / "f.tsv"
     path.write_text(star_text((600, 1, 2)).replace(old, new))
     with pytest.raises(DataError) as caught:
-        read_star_counts(path)
+        parse_star_counts(path.read_bytes(), path)
     assert all(word in str(caught.value) for word in ["f.tsv", *words]), str(caught.value)
 
 

@@ -16,12 +16,13 @@ from consilience.foundation.errors import ConsilienceError, DataError
 from consilience.foundation.files import sha256_of
 from consilience.simulate.cohort import write_cohort
 from consilience.simulate.truth import write_truth
-from consilience.sources.summary_statistics.associations import neg_log10_p
+from consilience.sources.summary_statistics.effects import neg_log10_p
 from consilience.sources.summary_statistics.ld import read_ld
 from consilience.sources.summary_statistics.prepare import prepare_summary_statistics
 from consilience.study.cohorts import Cohort
-from consilience.study.sections import SimulationSection
+from consilience.study.sections import SimulationSection, SummaryStatisticsSection
 
+EVERY_ROW = SummaryStatisticsSection(eqtl_p=1.0)
 COHORT = Cohort("gwas", "summary_statistics", "simulated", "gwas_ssf", label="A trait")
 GWAS = "chromosome base_pair_location effect_allele other_allele beta standard_error effect_allele_frequency p_value rsid n"
 EQTL = (
@@ -87,7 +88,7 @@ def prepare(tmp_path: Path) -> Prepare:
         write_raw(tmp_path / "raw" / "gwas", files, compress=compress)
         out = tmp_path / "out"
         prepare_summary_statistics(
-            cohort=COHORT, raw_dir=tmp_path / "raw" / "gwas", out_dir=out, qc_path=out / "qc.json"
+            cohort=COHORT, raw_dir=tmp_path / "raw" / "gwas", out_dir=out, qc_path=out / "qc.json", settings=EVERY_ROW
         )
         tables = [pd.read_parquet(out / f"{name}.parquet") for name in ("gwas", "eqtl", "ld")]
         return tables[0], tables[1], tables[2], json.loads((out / "qc.json").read_text())
@@ -135,7 +136,7 @@ def test_simulated_files_come_back_whole(tmp_path: Path) -> None:
     }
     write_raw(tmp_path / "raw", files, compress=False)
     prepare_summary_statistics(
-        cohort=COHORT, raw_dir=tmp_path / "raw", out_dir=tmp_path / "out", qc_path=tmp_path / "qc.json"
+        cohort=COHORT, raw_dir=tmp_path / "raw", out_dir=tmp_path / "out", qc_path=tmp_path / "qc.json", settings=EVERY_ROW
     )
     gwas, eqtl, ld = (
         pd.read_parquet(tmp_path / "out" / f"{name}.parquet") for name in ("gwas", "eqtl", "ld")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from consilience.report import literature
 from consilience.report.citations import MethodNote
@@ -34,6 +34,7 @@ OVERVIEW = (
     Column("n_case", "Cases", "integer", "kept patients, samples or perturbed cells"),
     Column("control", "Control"),
     Column("n_control", "Controls", "integer"),
+    Column("units", "Measured in", "text", "what the values of the raw files are"),
     Column("n_in", "Came in", "integer", "samples, cells or variants"),
     Column("n_kept", "Kept", "integer"),
     Column("n_genes", "Genes", "integer"),
@@ -45,7 +46,7 @@ OVERVIEW = (
 def build(results: StudyResults) -> Section:
     """Overview table, patients per arm, notes on small arms."""
     rows = tuple(_row(results, cohort) for cohort in results.cohorts)
-    notices = tuple(_small_arms(results))
+    notices = (*_small_arms(results), *_source_notes(results))
     blocks: list[Block] = [Text(_sources(results), tone="lead")]
     arms = _arms_figure(results)
     if arms:
@@ -88,8 +89,9 @@ def _row(results: StudyResults, cohort: Cohort) -> tuple[str | int | None, ...]:
     if cohort.kind == "summary_statistics":
         found = results.summary_quality(cohort)
         removed = sum(found.removed_by_reason.values())
-        middle = ("", None, "", None, found.n_variants + removed, found.n_variants, found.n_genes, None)
-        return (*start, *middle, *end)
+        arms = ("", None, "", None)
+        sizes = ("effects", found.n_variants + removed, found.n_variants, found.n_genes, None)
+        return (*start, *arms, *sizes, *end)
     quality = results.quality(cohort)
     case_words = ", ".join(cohort.case) or ("perturbed" if cohort.kind == "perturbation" else "")
     n_case = quality.arms.get("case", quality.arms.get("perturbed"))
@@ -99,6 +101,7 @@ def _row(results: StudyResults, cohort: Cohort) -> tuple[str | int | None, ...]:
         n_case,
         ", ".join(cohort.control),
         quality.arms.get("control"),
+        quality.units.replace("_", " "),
         quality.n_in,
         quality.n_kept,
         quality.n_genes_kept,
@@ -110,6 +113,13 @@ def _row(results: StudyResults, cohort: Cohort) -> tuple[str | int | None, ...]:
 def _source_words(cohort: Cohort, release: str) -> str:
     words = f"{cohort.source}: {cohort.location}" if cohort.location else cohort.source
     return f"{words} ({release})" if release not in ("", cohort.location, cohort.source) else words
+
+
+def _source_notes(results: StudyResults) -> Iterator[Notice]:
+    """What the sources said when the raw files were fetched."""
+    for cohort in results.cohorts:
+        for text in results.raw(cohort).notes:
+            yield Notice("note", text, subject=cohort.label)
 
 
 def _sources(results: StudyResults) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +15,18 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 MAX_COUNT = 2**53
+BLOCK_GENES = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class BulkMatrix:
     """What was measured in a bulk cohort, as its source gives it.
 
-    `values` (samples, genes) in `units`: int64 for counts, float64 for all others; `samples` names of the
-    rows; `genes` ids of the columns as in the source; `gene_columns` further id columns of the source by
-    name, each (genes,); `columns` phenotype columns by their name in the source, each (samples,) of text;
-    `metrics` quality figures that only the source knows (share of reads in genes), each (samples,) float;
-    `notes` what a reader should be told.
+    `values` (samples, genes) in `units`: whole numbers for (estimated) counts, float64 for all others, where
+    NaN is a missing value; `samples` names of the rows; `genes` ids of the columns as in the source;
+    `gene_columns` further id columns of the source by name, each (genes,); `columns` phenotype columns by
+    their name in the source, each (samples,) of text; `metrics` quality figures that only the source knows
+    (share of reads in genes), each (samples,) float; `notes` what a reader should be told.
     """
 
     values: npt.NDArray[Any]
@@ -40,29 +41,51 @@ class BulkMatrix:
 
 def whole_counts(
     values: npt.NDArray[Any], *, genes: Sequence[str], samples: Sequence[str], where: str
-) -> npt.NDArray[np.int64]:
+) -> npt.NDArray[np.integer]:
     """Values (genes, samples) as whole numbers, or a `DataError` with the share that is none and the first.
 
-    Nothing is rounded: a matrix with fractions is estimates or normalised values, and rounding would hide it.
+    Nothing is rounded here: a matrix with fractions is estimates or normalised values, and rounding would
+    hide it. The counts are int32, which halves the memory of a large cohort, and int64 where one is larger.
     """
-    numbers = np.asarray(values)
-    if numbers.dtype.kind in "iu":
-        bad = numbers < 0 if numbers.dtype.kind == "i" else np.zeros(numbers.shape, dtype=bool)
-    else:
-        with np.errstate(invalid="ignore"):
-            bad = ~(np.isfinite(numbers) & (numbers >= 0) & (numbers == np.floor(numbers)))
-    bad |= numbers > MAX_COUNT
-    if bad.any():
-        gene, sample = (int(axis[0]) for axis in np.nonzero(bad))
+    n_bad = sum(int(_bad_counts(block).sum()) for _, block in _blocks(values))
+    if n_bad:
+        found = first_bad_count(values, genes=genes, samples=samples)
+        place, value = found or ("", None)
         raise DataError(
-            f"not a table of counts: {bad.mean():.1%} of its {bad.size} values are not whole numbers >= 0"
-            f" (first: gene {genes[gene]!r}, sample {samples[sample]!r})",
+            f"not a table of counts: {n_bad / values.size:.1%} of its {values.size} values are not whole"
+            f" numbers >= 0 (first: {place})",
             where=where,
-            value=_plain(numbers[gene, sample]),
+            value=value,
             allowed="raw counts (0, 1, 2, …), none missing",
-            mend="use the table of raw counts; expected counts (RSEM, salmon) must be rounded beforehand",
+            mend="use the table of raw counts",
         )
-    return numbers.astype(np.int64)
+    small = not values.size or values.max() <= np.iinfo(np.int32).max
+    return np.asarray(values).astype(np.int32 if small else np.int64)
+
+
+def first_bad_count(
+    values: npt.NDArray[Any], *, genes: Sequence[str], samples: Sequence[str]
+) -> tuple[str, str] | None:
+    """Place ("gene …, sample …") and text of the first value that is no count; None when all are."""
+    for start, block in _blocks(values):
+        bad = _bad_counts(block)
+        if bad.any():
+            gene, sample = (int(axis[0]) for axis in np.nonzero(bad))
+            return f"gene {genes[start + gene]!r}, sample {samples[sample]!r}", _plain(block[gene, sample])
+    return None
+
+
+def _blocks(values: npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    """Rows in blocks, so that no temporary is as large as the matrix."""
+    for start in range(0, values.shape[0], BLOCK_GENES):
+        yield start, np.asarray(values[start : start + BLOCK_GENES])
+
+
+def _bad_counts(block: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    if block.dtype.kind in "iu":
+        return np.asarray((block < 0) | (block > MAX_COUNT))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(~((block >= 0) & (block <= MAX_COUNT) & (block == np.floor(block))))
 
 
 def _plain(value: object) -> str:

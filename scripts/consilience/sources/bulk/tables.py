@@ -1,134 +1,156 @@
-"""Plain tables: counts (genes × samples; text or parquet) and the samples table beside them.
+"""Plain tables: a matrix genes × samples (text or parquet) and the samples table beside it.
 
 Everything is read as text first in the sense that counts: `001`, `NA` and `1e5` in a samples table stay as
-typed, and a count that is no number is reported with file, row and column, never turned into a gap.
+typed, and a value that is no number is reported with file, row and column, never turned into a gap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from consilience.foundation.errors import DataError, Problem, did_you_mean
-from consilience.sources.bulk.matrix import BulkMatrix, refuse_duplicates, whole_counts
-from consilience.sources.formats import PARQUET_MAGIC, TABLE_SUFFIXES, samples_table_of
+from consilience.sources.bulk.layout import GENE_COLUMNS, HEAD_LINES, POSITIONS, Layout, find_layout
+from consilience.sources.bulk.matrix import BulkMatrix, refuse_duplicates
+from consilience.sources.bulk.parse import find_decimal, parse_fast, parse_lines
+from consilience.sources.bulk.units import Settled, settle_units
+from consilience.sources.formats import PARQUET_MAGIC, samples_table_of
 from consilience.sources.raw_folder import RawFolder
-from consilience.sources.text import FETCH_AGAIN, read_lines, separator_of, shown, split_line
+from consilience.sources.text import (
+    FETCH_AGAIN,
+    read_bytes,
+    read_noted_lines,
+    refuse_broken_text,
+    separator_of,
+    shown,
+    split_line,
+    utf8_bytes,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-GENE_COLUMNS = frozenset(
-    [
-        "gene",
-        "geneid",
-        "gene_id",
-        "gene_name",
-        "gene_symbol",
-        "symbol",
-        "hugo_symbol",
-        "entrez",
-        "entrez_gene_id",
-        "entrezid",
-        "entrez_id",
-        "ensembl",
-        "ensembl_id",
-        "ensembl_gene_id",
-        "id",
-        "id_ref",
-        "name",
-        "description",
-        "gene_type",
-        "gene_biotype",
-        "chr",
-        "start",
-        "end",
-        "strand",
-        "length",
-        "external_gene_name",
-        "hgnc_symbol",
-    ]
-)
-MISSING = frozenset({"", "NA", "N/A", "null"})
 MAX_LISTED = 8
+UNASSIGNED = ("N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous")
+TOTALS = frozenset({"", "total", "totals", "sum", "all", "grand total"})
 
 
 @dataclass(frozen=True, slots=True)
 class CountTable:
-    """A count table as written: `values` (genes, samples), columns of gene `ids` by name, sample names."""
+    """A table as written: `values` (genes, samples), columns of gene `ids` by name, sample names, `notes`."""
 
     values: npt.NDArray[Any]
     ids: dict[str, tuple[str, ...]]
     samples: tuple[str, ...]
     where: str
+    notes: tuple[str, ...] = ()
 
     @property
     def genes(self) -> tuple[str, ...]:
         """The first id column."""
         return next(iter(self.ids.values()))
 
-    def counts(self) -> npt.NDArray[np.int64]:
+    @property
+    def gene_columns(self) -> dict[str, tuple[str, ...]]:
+        """The further columns that can name a gene."""
+        return {name: ids for name, ids in list(self.ids.items())[1:] if name.casefold() not in POSITIONS}
+
+    def settled(self, units: str = "", *, array: bool = False) -> Settled:
+        """Values (genes, samples) in the units that the sheet claims or the values tell."""
+        return settle_units(
+            self.values, claimed=units, array=array, genes=self.genes, samples=self.samples, where=self.where
+        )
+
+    def counts(self) -> npt.NDArray[np.integer]:
         """Counts (samples, genes); refuses what is not a whole number."""
-        counts = whole_counts(self.values, genes=self.genes, samples=self.samples, where=self.where)
-        return np.ascontiguousarray(counts.T)
+        return np.ascontiguousarray(self.settled().values.T)
 
 
-def read_tables(folder: RawFolder) -> BulkMatrix:
-    """Read the count table of a raw folder and the samples table beside it, joined by sample name."""
+def read_tables(folder: RawFolder, *, units: str = "") -> BulkMatrix:
+    """Read the table of a raw folder and the samples table beside it, joined by sample name.
+
+    `units` is what the cohort sheet claims of the values.
+    """
     counts_path, samples_path = _find_tables(folder)
-    columns = read_samples_table(samples_path)
+    columns, notes = noted_samples_table(samples_path)
+    table = read_count_table(counts_path, samples=columns["sample"])
+    joined, absent = join_columns(table.samples, columns, beside=samples_path.name, where=table.where)
+    settled = table.settled(units)
+    return BulkMatrix(
+        values=np.ascontiguousarray(settled.values.T),
+        samples=table.samples,
+        genes=table.genes,
+        gene_columns=table.gene_columns,
+        columns=joined,
+        notes=(*absent, *notes, *table.notes, *settled.notes),
+        units=settled.units,
+    )
+
+
+def join_columns(
+    samples: Sequence[str], columns: Mapping[str, Sequence[str]], *, beside: str, where: str
+) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """The phenotype columns in the order of `samples`, and a note on rows without values.
+
+    Parameters
+    ----------
+    samples
+        Names of the measured samples; one without a row is refused.
+    columns
+        Columns of the samples table `beside`, one of them "sample".
+    """
     names = columns["sample"]
-    table = read_count_table(counts_path, samples=names)
     rows = {name: row for row, name in enumerate(names)}
-    lost = [name for name in table.samples if name not in rows]
+    lost = [name for name in samples if name not in rows]
     if lost:
         raise DataError(
-            f"{len(lost)} of {len(table.samples)} samples have no row in {samples_path.name}: {listed(lost)}",
-            where=table.where,
+            f"{len(lost)} of {len(samples)} samples have no row in {beside}: {listed(lost)}",
+            where=where,
             value=lost[0],
             mend=" ".join(
                 filter(None, (did_you_mean(lost[0], names), "add the rows, or remove the columns"))
             ),
         )
-    order = [rows[name] for name in table.samples]
-    absent = [name for name in names if name not in set(table.samples)]
-    notes = (
-        (f"{len(absent)} samples of {samples_path.name} have no counts: {listed(absent)}",) if absent else ()
-    )
-    return BulkMatrix(
-        values=table.counts(),
-        samples=table.samples,
-        genes=table.genes,
-        gene_columns=dict(list(table.ids.items())[1:]),
-        columns={key: tuple(values[row] for row in order) for key, values in columns.items()},
-        notes=notes,
-    )
+    measured = set(samples)
+    absent = [name for name in names if name not in measured]
+    notes = (f"{len(absent)} samples of {beside} have no values: {listed(absent)}",) if absent else ()
+    order = [rows[name] for name in samples]
+    return {key: tuple(values[row] for row in order) for key, values in columns.items()}, notes
 
 
 def _find_tables(folder: RawFolder) -> tuple[Path, Path]:
-    tables = folder.named(*TABLE_SUFFIXES)
-    listed = {path for _, path in folder.files}
+    tables = folder.of_kind("table", "parquet")
+    known = {path for _, path in folder.files}
     beside = {path: samples_table_of(path) for path in tables}
-    pairs = [(path, samples) for path, samples in beside.items() if samples in listed and samples != path]
+    pairs = [(path, samples) for path, samples in beside.items() if samples in known and samples != path]
     counts = [(path, samples) for path, samples in pairs if samples and path not in beside.values()]
     if len(counts) == 1 and counts[0][1] is not None:
         return counts[0][0], counts[0][1]
     names = ", ".join(path.name for path in tables)
+    problem = "several tables of values" if counts else "no table of values with a samples table beside it"
     raise DataError(
-        f"{'several count tables' if counts else 'no count table with a samples table beside it'}: {names}",
+        f"{problem}: {names}",
         where=shown(folder.path),
-        allowed="one <stem>.tsv (.csv, .parquet; also .gz) and its <stem>.samples.tsv",
+        allowed="one <stem>.tsv (.csv, .txt, .parquet; also .gz) and its <stem>.samples.tsv",
+        mend="name the wanted files in 'files' of the cohort sheet" if counts else "",
     )
 
 
 def read_samples_table(path: Path) -> dict[str, tuple[str, ...]]:
     """Columns of a samples table as text; the column 'sample' is the one of that name, else the first."""
+    return noted_samples_table(path)[0]
+
+
+def noted_samples_table(path: Path) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """`read_samples_table`, and a note where the text had to be decoded."""
     where = shown(path)
-    lines = read_lines(path)
+    lines, notes = read_noted_lines(path)
     separator = separator_of(path, lines[0])
     header = [cell.strip() for cell in split_line(lines[0], separator=separator)]
     sample_column = header.index("sample") if "sample" in header else 0
@@ -150,30 +172,88 @@ def read_samples_table(path: Path) -> dict[str, tuple[str, ...]]:
         raise DataError("the samples table has no rows", where=where)
     columns = {name: tuple(cells[index] for cells in rows) for index, name in enumerate(header)}
     refuse_duplicates(columns["sample"], what="sample", where=where)
-    return columns
+    return columns, notes
 
 
 def read_count_table(path: Path, *, samples: Collection[str] = ()) -> CountTable:
-    """Read a table genes × samples with one or more leading id columns.
+    """Read a table genes × samples with one or more id columns; see `layout.find_layout` for text.
 
-    `samples`: names known from elsewhere; a leading column is an id column when it is not one of them and
-    it is the first, bears the name of an id column, or holds something other than numbers.
+    Rows that are no genes (reads in no gene, totals) are left out with a note.
     """
     with path.open("rb") as handle:
         parquet = handle.read(4) == PARQUET_MAGIC or path.suffix == ".parquet"
-    table = _read_parquet(path, samples=samples) if parquet else _read_text_counts(path, samples=samples)
+    table = _read_parquet(path, samples=samples) if parquet else _read_text_table(path, samples=samples)
     refuse_duplicates(table.samples, what="sample column", where=table.where)
     if not table.samples or not table.values.shape[0]:
         raise DataError("the count table has no samples or no genes", where=table.where)
-    return table
+    return _without_other_rows(table)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return text.strip() in MISSING
-    return "_" not in text and text.isascii()
+def _read_text_table(path: Path, *, samples: Collection[str]) -> CountTable:
+    where = shown(path)
+    content, notes = utf8_bytes(read_bytes(path), path)
+    refuse_broken_text(content, path)
+    head = [line.decode().rstrip("\r\n") for line in islice(BytesIO(content), HEAD_LINES)]
+    layout = find_layout(head, samples=samples, where=where, name=path.name)
+
+    def lines() -> Iterator[tuple[int, str]]:
+        numbered = enumerate(BytesIO(content), 1)
+        return ((k, line.decode().rstrip("\r\n")) for k, line in numbered if k >= layout.first)
+
+    decimal = "."
+    parsed = parse_fast(content, layout, decimal=decimal)
+    if parsed is None:
+        decimal = find_decimal(lines(), layout, where=where)
+        parsed = parse_fast(content, layout, decimal=decimal) if decimal == "," else None
+    ids, values = parsed or parse_lines(lines(), layout, decimal=decimal, where=where)
+    if decimal == ",":
+        notes += (f"{path.name} has decimal commas, which were read as decimal points",)
+    return _table(layout, ids, values, where=where, notes=notes)
+
+
+def _table(
+    layout: Layout,
+    ids: tuple[tuple[str, ...], ...],
+    values: npt.NDArray[Any],
+    *,
+    where: str,
+    notes: tuple[str, ...] = (),
+) -> CountTable:
+    named = dict(zip(layout.id_names, ids, strict=True))
+    return CountTable(values, named, layout.samples, where, (*notes, *layout.notes))
+
+
+def parse_counts(
+    lines: Sequence[tuple[int, str]], *, samples: Collection[str], where: str, separator: str = ""
+) -> CountTable:
+    """A table from numbered lines, header first (the table inside a series matrix)."""
+    if len(lines) < 2:
+        raise DataError("the table has a header but no genes", where=where, mend=FETCH_AGAIN)
+    layout = find_layout([line for _, line in lines[:HEAD_LINES]], samples=samples, where=where)
+    body = lines[layout.first - 1 :]
+    content = "".join(f"{line}\n" for _, line in body).encode()
+    at_start = replace(layout, first=1)
+    parsed = parse_fast(content, at_start, decimal=".")
+    ids, values = parsed or parse_lines(body, layout, decimal=".", where=where)
+    return _table(layout, ids, values, where=where)
+
+
+def _without_other_rows(table: CountTable) -> CountTable:
+    """Leave out rows of reads in no gene (HTSeq, STAR) and a last row of totals."""
+    genes = table.genes
+    other = [row for row, gene in enumerate(genes) if gene.startswith("__") or gene in UNASSIGNED]
+    last = len(genes) - 1
+    if genes[last].casefold() in TOTALS and last > 1:
+        above = np.nansum(np.delete(table.values, [*other, last], axis=0), axis=0)
+        if np.allclose(above, table.values[last], rtol=1e-6):
+            other.append(last)
+    if not other:
+        return table
+    names = listed([genes[row] or "(a row of totals)" for row in other])
+    kept = np.setdiff1d(np.arange(len(genes)), other)
+    ids = {name: tuple(column[row] for row in kept) for name, column in table.ids.items()}
+    note = f"{len(other)} rows are no genes and were left out: {names}"
+    return replace(table, values=table.values[kept], ids=ids, notes=(*table.notes, note))
 
 
 def _read_parquet(path: Path, *, samples: Collection[str]) -> CountTable:
@@ -208,70 +288,6 @@ def _read_parquet(path: Path, *, samples: Collection[str]) -> CountTable:
     ids = {names[k]: tuple("" if one is None else str(one) for one in frame.iloc[:, k]) for k in range(n_ids)}
     values = np.stack([column.to_numpy() for column in columns], axis=1) if columns else np.empty((0, 0))
     return CountTable(values, ids, tuple(names[n_ids:]), where)
-
-
-def _read_text_counts(path: Path, *, samples: Collection[str]) -> CountTable:
-    lines = read_lines(path, whole_last_line=True)
-    numbered = [(number, line) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
-    separator = separator_of(path, numbered[0][1] if numbered else "")
-    return parse_counts(numbered, samples=samples, where=shown(path), separator=separator)
-
-
-def parse_counts(
-    lines: Sequence[tuple[int, str]], *, samples: Collection[str], where: str, separator: str
-) -> CountTable:
-    """A count table from numbered lines, header first; every row must have as many cells as the header."""
-    if len(lines) < 2:
-        raise DataError("the count table has a header but no genes", where=where, mend=FETCH_AGAIN)
-    header = [cell.strip() for cell in split_line(lines[0][1], separator=separator)]
-    start = split_line(lines[1][1], separator=separator)
-    if len(header) == len(start) - 1:  # as R's write.table leaves it: row names without a column name
-        header = ["", *header]
-    n_ids = _count_id_columns(header, start=start, samples=samples)
-    names, ids, values = header[n_ids:], [], []
-    for number, line in lines[1:]:
-        cells = split_line(line, separator=separator)
-        if len(cells) != len(header):
-            raise DataError(
-                f"{len(cells)} cells under {len(header)} column names",
-                where=f"{where}:{number}",
-                mend="the row is cut or has stray separators; " + FETCH_AGAIN,
-            )
-        ids.append(cells[:n_ids])
-        values.append(_numbers(cells[n_ids:], names=names, gene=cells[0], where=f"{where}:{number}"))
-    columns = {header[k] or f"id{k + 1}": tuple(row[k].strip() for row in ids) for k in range(n_ids)}
-    return CountTable(np.stack(values), columns, tuple(names), where)
-
-
-def _count_id_columns(header: Sequence[str], *, start: Sequence[str], samples: Collection[str]) -> int:
-    """How many leading columns are ids: not known samples, and first, or named so, or not numbers."""
-    for position, (name, value) in enumerate(zip(header, start, strict=False)):
-        named = name.casefold() in GENE_COLUMNS
-        if name in samples or not (position == 0 or named or not _is_number(value)):
-            return position
-    return min(len(header), len(start))
-
-
-def _numbers(cells: list[str], *, names: Sequence[str], gene: str, where: str) -> npt.NDArray[np.float64]:
-    """One row as numbers; missing ones become NaN here and are refused with their share by `whole_counts`."""
-    text = "".join(cells)
-    try:
-        if "_" in text or not text.isascii():  # "1_0" is a number to Python, not to anybody else
-            raise ValueError
-        return np.array(cells, dtype=np.float64)
-    except ValueError:
-        numbers = np.empty(len(cells))
-        for position, cell in enumerate(cells):
-            if not _is_number(cell):
-                raise DataError(
-                    "not a number",
-                    where=f"{where}:{names[position]}",
-                    value=cell,
-                    allowed=f"a count of gene {gene!r}",
-                    mend=FETCH_AGAIN,
-                ) from None
-            numbers[position] = np.nan if cell.strip() in MISSING else float(cell)
-        return numbers
 
 
 def listed(names: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.foundation.errors import DataError, did_you_mean
+from consilience.sources.cells.file_names import accession_of
 from consilience.sources.cells.matrix import Labels
 from consilience.sources.text import FETCH_AGAIN, read_bytes, read_lines, shown, split_line
 
@@ -43,7 +44,9 @@ class JoinedCells:
 def read_cell_table(path: Path) -> CellTable:
     """Read the table as text; `001`, `NA` and `1e5` stay as they are written."""
     where = shown(path)
-    names, columns = _read_columns(path, where)
+    header = read_bytes(path).split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8-sig", "replace")
+    names = [name.strip() for name in split_line(header, separator="\t")]
+    columns = _read_columns(path, where, names)
     barcode = next((name for name in BARCODE_COLUMNS if name in names), "")
     sample = "sample" if "sample" in names else ""
     if not barcode and not sample:
@@ -58,14 +61,25 @@ def read_cell_table(path: Path) -> CellTable:
     return CellTable(where, labels, barcodes, labels.get("sample"))
 
 
-def _read_columns(path: Path, where: str) -> tuple[list[str], dict[str, Any]]:
+def read_text_columns(path: Path) -> dict[str, Labels]:
+    """Every column of a table with any separator; row names without a header are called "row"."""
+    where = shown(path)
+    header, *rest = read_bytes(path).split(b"\n", 2)
+    text = header.decode("utf-8-sig", "replace").rstrip("\r")
+    separator = next((one for one in ("\t", ",", ";", " ") if one in text), "\t")
+    names = [name.strip() for name in split_line(text, separator=separator)]
+    first = split_line(rest[0].decode("utf-8", "replace"), separator=separator) if rest else []
+    names = ["row", *names] if len(first) == len(names) + 1 else [names[0] or "row", *names[1:]]
+    columns = _read_columns(path, where, names, separator=separator)
+    return {name: _labels(columns[name]) for name in names}
+
+
+def _read_columns(path: Path, where: str, names: list[str], *, separator: str = "\t") -> dict[str, Any]:
     """Columns as dictionary-encoded text."""
     import pyarrow as pa
     from pyarrow import csv
 
     content = read_bytes(path)
-    header = content.split(b"\n", 1)[0].rstrip(b"\r")
-    names = [name.strip() for name in split_line(header.decode("utf-8-sig", "replace"), separator="\t")]
     if len(set(names)) != len(names) or not all(names):
         raise DataError(
             "a column name is empty or given twice", where=f"{where}:1", value=", ".join(names)[:200]
@@ -79,7 +93,7 @@ def _read_columns(path: Path, where: str) -> tuple[list[str], dict[str, Any]]:
         table = csv.read_csv(
             pa.BufferReader(content),
             read_options=csv.ReadOptions(column_names=names, skip_rows=1, use_threads=False),
-            parse_options=csv.ParseOptions(delimiter="\t", quote_char='"'),
+            parse_options=csv.ParseOptions(delimiter=separator, quote_char='"'),
             convert_options=csv.ConvertOptions(
                 column_types={
                     name: pa.string() if name in BARCODE_COLUMNS else pa.dictionary(pa.int32(), pa.string())
@@ -90,15 +104,15 @@ def _read_columns(path: Path, where: str) -> tuple[list[str], dict[str, Any]]:
             ),
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
-        _refuse_ragged_row(path, where, len(names))
+        _refuse_ragged_row(path, where, len(names), separator)
         raise DataError(f"the table cannot be read ({error})", where=where, mend=FETCH_AGAIN) from error
-    return names, {name: table.column(name) for name in names}
+    return {name: table.column(name) for name in names}
 
 
-def _refuse_ragged_row(path: Path, where: str, width: int) -> None:
+def _refuse_ragged_row(path: Path, where: str, width: int, separator: str) -> None:
     """Name the first row with too few or too many cells."""
     for number, line in enumerate(read_lines(path), 1):
-        found = len(split_line(line, separator="\t"))
+        found = len(split_line(line, separator=separator))
         if line and found != width:
             raise DataError(
                 f"{found} cells under {width} column names", where=f"{where}:{number}", mend=FETCH_AGAIN
@@ -152,7 +166,8 @@ def _rows_by_barcode(
     table: CellTable, samples: Labels, barcodes: npt.NDArray[np.bytes_]
 ) -> npt.NDArray[np.int64]:
     assert table.barcodes is not None  # noqa: S101 - said by the caller
-    if table.samples is None and len(samples.levels) > 1:
+    by_sample = table.samples is not None and len(samples.levels) > 1
+    if table.samples is None and len(samples.levels) > 1 and np.unique(barcodes).size < barcodes.size:
         raise DataError(
             "there are several samples but the table has no column 'sample'",
             where=f"{table.where}:1",
@@ -160,10 +175,9 @@ def _rows_by_barcode(
             mend=did_you_mean("sample", table.columns) or "add the column",
         )
     rows = np.full(barcodes.size, -1, dtype=np.int64)
-    one_matrix = len(samples.levels) == 1
-    for code, name in enumerate(samples.levels):
-        mine = np.flatnonzero(samples.codes == code)
-        if one_matrix or table.samples is None:
+    for code, name in enumerate(samples.levels if by_sample else ("all",)):
+        mine = np.flatnonzero(samples.codes == code) if by_sample else np.arange(barcodes.size)
+        if not by_sample or table.samples is None:
             theirs = np.arange(table.barcodes.size)
         else:
             wanted = [k for k, level in enumerate(table.samples.levels) if level == name]
@@ -192,7 +206,9 @@ def _rows_by_sample(table: CellTable, samples: Labels) -> npt.NDArray[np.int64]:
         name = table.samples.levels[code]
         if row_of.setdefault(name, row) != row:
             raise DataError("a sample has two rows", where=f"{table.where}:{row + 2}", value=name)
-    of_level = np.array([row_of.get(name, -1) for name in samples.levels], dtype=np.int64)
+    of_level = np.array(
+        [row_of.get(name, row_of.get(accession_of(name), -1)) for name in samples.levels], dtype=np.int64
+    )
     return np.asarray(of_level[samples.codes])
 
 

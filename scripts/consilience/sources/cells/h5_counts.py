@@ -13,6 +13,7 @@ from consilience.foundation.errors import DataError
 from consilience.sources.cells.h5_frames import explain_hdf5
 from consilience.sources.cells.matrix import (
     BLOCK_CELLS,
+    CACHED_ENTRIES,
     CountSource,
     MemoryCounts,
     block_bounds,
@@ -20,6 +21,7 @@ from consilience.sources.cells.matrix import (
     refuse_value,
     whole_block,
 )
+from consilience.sources.cells.turn import Entries, turn_round
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 
 DENSE_BYTES = 64 << 20
 TURNED_ENTRIES = 100_000_000
-"""Largest column-wise (CSC) matrix that is turned round in memory: about 2.5 GB while it happens."""
+"""Largest column-wise (CSC) matrix that is turned round in memory where there is no room on disk for it."""
+PIECE = 1 << 22
 PROBE_CELLS = 64
 
 
@@ -71,6 +74,13 @@ class SparseRows:
                     indptr=pointers - first, n_genes=self.n_genes, start=start, where=where,
                     cell_name=self.naming.cell, gene_name=self.naming.gene,
                 )  # fmt: skip
+
+    def row_sizes(self) -> npt.NDArray[np.int64]:
+        """Stored values of each cell (n,)."""
+        import h5py
+
+        with explain_hdf5(self.naming.where), h5py.File(self.path, "r") as file:
+            return np.asarray(np.diff(file[self.key]["indptr"][()].astype(np.int64)))
 
 
 @dataclass(frozen=True)
@@ -116,8 +126,13 @@ class DenseRows:
         return sparse.csr_matrix(values.astype(np.int32, copy=False))
 
 
-def open_counts(file: Any, *, path: Path, key: str, shape: tuple[int, int], naming: Naming) -> CountSource:
-    """The count matrix at `key`, whatever its storage; its shape must be that of the tables."""
+def open_counts(
+    file: Any, *, path: Path, key: str, shape: tuple[int, int], naming: Naming, scratch: Path | None = None
+) -> CountSource:
+    """The count matrix at `key`, whatever its storage; its shape must be that of the tables.
+
+    `scratch` is a folder for a large column-wise matrix turned round on disk; without it, that is refused.
+    """
     member = file[key]
     found = tuple(int(n) for n in matrix_shape(member))
     if found != shape:
@@ -143,7 +158,7 @@ def open_counts(file: Any, *, path: Path, key: str, shape: tuple[int, int], nami
         raise DataError(f"the sparse matrix {key} is damaged: its row pointers do not fit its entries",
                         where=naming.where, mend="fetch the file again")  # fmt: skip
     rows = SparseRows(path, key, *shape, n_entries, naming)
-    return rows if kind == "csr" else _turned(member, rows)
+    return rows if kind == "csr" else turned(rows, scratch=scratch)
 
 
 def matrix_shape(member: Any) -> tuple[int, ...]:
@@ -163,41 +178,64 @@ def storage_of(member: Any) -> str:
     return kind
 
 
-def _turned(member: Any, rows: SparseRows) -> CountSource:
-    """A column-wise matrix, turned round in memory when it is not too large."""
-    from scipy import sparse
-
-    where, n = rows.naming.where, rows.n_entries
+def turned(rows: SparseRows, *, scratch: Path | None) -> CountSource:
+    """A column-wise matrix, turned round in memory when it is small, else on disk."""
+    n = rows.n_entries
+    if n > CACHED_ENTRIES and scratch is not None:
+        path, n_entries = turn_round(
+            lambda: _column_entries(rows), n_cells=rows.n_cells, n_genes=rows.n_genes, folder=scratch
+        )
+        return SparseRows(path, "/", rows.n_cells, rows.n_genes, n_entries, rows.naming)
     if n > TURNED_ENTRIES:
         raise DataError(
             f"{rows.key} is stored gene by gene (CSC): its {n:,} entries would need about "
             f"{n * 24 / 1e9:.0f} GB to be turned round",
-            where=where,
+            where=rows.naming.where,
             allowed="CSR (cell by cell)",
             mend="write it again after adata.X = adata.X.tocsr() on a machine with that much memory",
         )
-    indices, pointers = member["indices"][()], member["indptr"][()].astype(np.int64)
-    if (n and (int(indices.min()) < 0 or int(indices.max()) >= rows.n_cells)) or (
-        np.diff(pointers) < 0
-    ).any():
-        raise DataError(
-            "the sparse matrix is damaged: it names a cell outside the matrix",
-            where=where,
-            mend="fetch the file again",
-        )
-    data = member["data"][()]
-    bad = first_bad_count(data)
-    if bad >= 0:
-        gene = int(np.searchsorted(pointers, bad, side="right")) - 1
-        refuse_value(
-            data[bad], cell=rows.naming.cell(int(indices[bad])), gene=rows.naming.gene(gene), where=where
-        )
-    columns = sparse.csc_matrix(
-        (data.astype(np.int32, copy=False), indices, pointers), shape=(rows.n_cells, rows.n_genes)
+    return MemoryCounts(turned_in_memory(rows))
+
+
+def turned_in_memory(rows: SparseRows) -> sparse.csr_matrix:
+    """A column-wise matrix (its pointers are of genes, its indices cells) as canonical CSR of cells."""
+    from scipy import sparse
+
+    parts = list(_column_entries(rows))
+    cells, genes, counts = (
+        np.concatenate([np.empty(0, dtype=np.int32), *(getattr(part, name) for part in parts)])
+        for name in ("cells", "genes", "counts")
     )
-    matrix = columns.tocsr()
+    matrix = sparse.coo_matrix((counts, (cells, genes)), shape=(rows.n_cells, rows.n_genes)).tocsr()
     matrix.sum_duplicates()
-    return MemoryCounts(matrix)
+    return matrix
+
+
+def _column_entries(rows: SparseRows) -> Iterator[Entries]:
+    """Entries of a column-wise matrix in pieces; refuses what is no count and cells outside the matrix."""
+    import h5py
+
+    where = rows.naming.where
+    with explain_hdf5(where), h5py.File(rows.path, "r") as file:
+        member = file[rows.key]
+        pointers = member["indptr"][()].astype(np.int64)
+        if (np.diff(pointers) < 0).any():
+            raise DataError("the sparse matrix is damaged: its row pointers do not fit its entries",
+                            where=where, mend="fetch the file again")  # fmt: skip
+        for first in range(0, rows.n_entries, PIECE):
+            last = min(first + PIECE, rows.n_entries)
+            cells, data = member["indices"][first:last], member["data"][first:last]
+            if int(cells.min()) < 0 or int(cells.max()) >= rows.n_cells:
+                raise DataError("the sparse matrix is damaged: it names a cell outside the matrix",
+                                where=where, mend="fetch the file again")  # fmt: skip
+            genes = np.repeat(
+                np.arange(rows.n_genes, dtype=np.int32), np.diff(np.clip(pointers, first, last))
+            )
+            bad = first_bad_count(data)
+            if bad >= 0:
+                refuse_value(data[bad], cell=rows.naming.cell(int(cells[bad])),
+                             gene=rows.naming.gene(int(genes[bad])), where=where)  # fmt: skip
+            yield Entries(cells.astype(np.int32), genes, data.astype(np.int32, copy=False))
 
 
 def probe(source: CountSource) -> DataError | None:

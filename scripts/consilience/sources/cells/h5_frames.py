@@ -25,7 +25,7 @@ _ROWS = 1 << 18
 
 
 @contextmanager
-def explain_hdf5(where: str) -> Iterator[None]:
+def explain_hdf5(where: str, *, kind: str = "an h5ad file") -> Iterator[None]:
     """Whatever HDF5 says of a damaged file becomes one sentence that names the file."""
     try:
         yield
@@ -34,7 +34,7 @@ def explain_hdf5(where: str) -> Iterator[None]:
     except (*_HARMLESS, AttributeError, MemoryError, SystemError) as error:
         text = " ".join(str(error).split())[:200]
         raise DataError(
-            f"cannot be read as an h5ad file ({type(error).__name__}: {text})", where=where, mend=FETCH_AGAIN
+            f"cannot be read as {kind} ({type(error).__name__}: {text})", where=where, mend=FETCH_AGAIN
         ) from error
 
 
@@ -62,8 +62,18 @@ def read_index(frame: Any) -> npt.NDArray[np.bytes_]:
     if hasattr(values, "keys"):
         labels = _labels(frame, index_name(frame), {})
         return np.array([name.encode() for name in labels.levels])[labels.codes]
+    return read_text(values)
+
+
+def read_text(values: Any) -> npt.NDArray[np.bytes_]:
+    """A dataset of text as fixed-width bytes (n,), whatever its storage."""
     parts = [_bytes(values[start : start + _ROWS]) for start in range(0, values.shape[0], _ROWS)]
     return np.concatenate(parts) if parts else np.empty(0, dtype="S1")
+
+
+def encoded(values: npt.NDArray[Any]) -> Labels:
+    """A plain array of text or numbers as a column."""
+    return _encode(values)
 
 
 def read_column(frame: Any, name: str, *, old_categories: dict[str, tuple[str, ...]]) -> Labels:
@@ -86,7 +96,9 @@ def old_categories_of(file: Any, axis: str) -> dict[str, tuple[str, ...]]:
 def n_rows(frame: Any) -> int:
     """Rows of a table."""
     values = _column(frame, index_name(frame))
-    return int((values["codes"] if hasattr(values, "keys") else values).shape[0])
+    if hasattr(values, "keys"):
+        values = values["codes" if "codes" in values else "values"]
+    return int(values.shape[0])
 
 
 def _column(frame: Any, name: str) -> Any:

@@ -20,7 +20,6 @@ from consilience.sources.cells.h5_frames import (
     read_index,
 )
 from consilience.sources.cells.matrix import CellMatrix, CountSource, Labels, LazyColumns
-from consilience.sources.raw_folder import RawFolder
 from consilience.sources.text import FETCH_AGAIN, refuse_page, shown
 
 if TYPE_CHECKING:
@@ -31,18 +30,11 @@ SAMPLE_COLUMNS = ("sample", "sample_id", "orig.ident", "library_id")
 _ENSEMBL = re.compile(r"ENSG\d{11}(\.\d+)?(_PAR_Y)?")
 
 
-def read_h5ad(folder: RawFolder) -> CellMatrix:
-    """The cells of a raw folder that holds one h5ad file."""
-    found = [path for _, path in folder.files if path.suffix in {".h5ad", ".h5"}]
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
-        raise DataError("a cohort of cells is one .h5ad file", where=shown(folder.path), value=names,
-                        mend="give each file a cohort of its own, or join them (anndata.concat)")  # fmt: skip
-    return open_h5ad(found[0])
+def open_h5ad(path: Path, *, scratch: Path | None = None) -> CellMatrix:
+    """Open an h5ad file of any anndata version; its counts stay in the file.
 
-
-def open_h5ad(path: Path) -> CellMatrix:
-    """Open an h5ad file of any anndata version; its counts stay in the file."""
+    `scratch` is a folder for counts that are stored gene by gene and too many to be turned round in memory.
+    """
     where = shown(path)
     _refuse_other_content(path, where)
     import h5py
@@ -53,15 +45,41 @@ def open_h5ad(path: Path) -> CellMatrix:
                 raise DataError(f"has no {part!r}: not an h5ad file", where=where, mend=FETCH_AGAIN)
         barcodes = read_index(file["obs"])
         names = frame_columns(file["obs"])
-        place, counts, reasons = _counts(file, path=path, barcodes=barcodes, where=where)
+        place, counts, reasons = _counts(file, path=path, barcodes=barcodes, where=where, scratch=scratch)
         genes, second = _gene_ids(file, _gene_frame(place))
+        notes = [*_cellxgene_notes(file, names), *_velocity_notes(file, place)]
     columns = LazyColumns(names, lambda name: _read_column(path, name, where))
     sample = next((name for name in SAMPLE_COLUMNS if name in names), "")
-    notes = [f"counts are read from {place}"] + [f"passed over {reason}" for reason in reasons]
+    notes = [f"counts are read from {place}", *(f"passed over {reason}" for reason in reasons), *notes]
     return CellMatrix(
         where=where, counts=counts, barcodes=barcodes, genes=genes, gene_names=second,
         samples=columns[sample] if sample else None, columns=columns, notes=tuple(notes),
     )  # fmt: skip
+
+
+def _cellxgene_notes(file: Any, names: list[str]) -> list[str]:
+    """What a file of CELLxGENE says of its cells that a reader should know."""
+    notes = []
+    if "is_primary_data" in names:
+        primary = read_column(file["obs"], "is_primary_data", old_categories={})
+        others = sum(level == "False" for level in primary.text())
+        if others:
+            notes.append(
+                f"{others} of {primary.codes.size} cells are not primary data (they are in another data set "
+                "too); is_primary_data=True in 'select' leaves them out"
+            )
+    for column in ("assay", "organism"):
+        if column in names:
+            levels = read_column(file["obs"], column, old_categories={}).compact().levels
+            if len(levels) > 1:
+                notes.append(f"cells of {len(levels)} kinds of {column}: {', '.join(levels[:6])}")
+    return notes
+
+
+def _velocity_notes(file: Any, place: str) -> list[str]:
+    layers = set(file["layers"]) if "layers" in file else set()
+    both = place == "X" and {"spliced", "unspliced"} <= layers
+    return ["layers hold spliced and unspliced counts; X is read, whatever it is the sum of"] if both else []
 
 
 def _refuse_other_content(path: Path, where: str) -> None:
@@ -87,7 +105,7 @@ def _gene_frame(place: str) -> str:
 
 
 def _counts(
-    file: Any, *, path: Path, barcodes: npt.NDArray[np.bytes_], where: str
+    file: Any, *, path: Path, barcodes: npt.NDArray[np.bytes_], where: str, scratch: Path | None
 ) -> tuple[str, CountSource, list[str]]:
     """First place whose values look like counts (every block is checked again when it is read)."""
     reasons: list[str] = []
@@ -98,7 +116,7 @@ def _counts(
         naming = Naming(f"{where}:{place}", _name_of(barcodes), _name_of(genes))
         shape = (barcodes.size, n_rows(file[_gene_frame(place)]))
         try:
-            source = open_counts(file, path=path, key=place, shape=shape, naming=naming)
+            source = open_counts(file, path=path, key=place, shape=shape, naming=naming, scratch=scratch)
             reason = probe(source)
         except DataError as error:
             if "not raw counts" not in str(error):

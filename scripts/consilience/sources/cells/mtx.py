@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from consilience.foundation.errors import DataError
-from consilience.sources.text import FETCH_AGAIN, GZIP_MAGIC, refuse_page, shown
+from consilience.sources.cells.lines import Lines
+from consilience.sources.text import FETCH_AGAIN, shown
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from scipy import sparse
 
 BANNER = b"%%matrixmarket"
-CHUNK = 4 << 20
 UNSORTED_ENTRIES = 100_000_000
 """Largest matrix not sorted by cell that is sorted in memory: about 3 GB while it happens."""
 _REASONS = {
@@ -42,7 +41,7 @@ class MtxHeader:
 def read_header(path: Path) -> MtxHeader:
     """Read the banner and the line of sizes."""
     with path.open("rb") as handle:
-        return _header(_Lines(handle, shown(path)))
+        return _header(Lines(handle, shown(path)))
 
 
 def mtx_blocks(
@@ -60,78 +59,7 @@ class NotSortedError(Exception):
     """Entries of a file are not in the order of cells."""
 
 
-class _Lines:
-    """Decompressed bytes of a file in whole lines, with the number of the next line."""
-
-    def __init__(self, handle: Any, where: str) -> None:
-        self.where = where
-        self.number = 0
-        self._chunks = _decompressed(handle, where)
-        self._rest = b""
-
-    def line(self) -> bytes:
-        """The next line without its end; refuses the end of the file."""
-        while b"\n" not in self._rest:
-            more = next(self._chunks, b"")
-            if not more:
-                raise DataError("the file ends inside its header", where=f"{self.where}:{self.number + 1}",
-                                mend=FETCH_AGAIN)  # fmt: skip
-            self._rest += more
-        line, self._rest = self._rest.split(b"\n", 1)
-        self.number += 1
-        return line.rstrip(b"\r")
-
-    def pieces(self) -> Iterator[bytes]:
-        """The rest in pieces of whole lines; refuses a last line without end."""
-        for more in self._chunks:
-            text = self._rest + more
-            cut = text.rfind(b"\n") + 1
-            self._rest = text[cut:]
-            if cut:
-                yield text[:cut]
-        if b"\n" in self._rest:
-            cut = self._rest.rfind(b"\n") + 1
-            piece, self._rest = self._rest[:cut], self._rest[cut:]
-            yield piece
-        if self._rest.strip():
-            raise DataError("the last line has no line end, so the file was cut",
-                            where=f"{self.where}:{self.number + 1}", mend=FETCH_AGAIN)  # fmt: skip
-
-
-def _decompressed(handle: Any, where: str) -> Iterator[bytes]:
-    """Bytes of a plain or gzip file (one or several members) in chunks; damaged or cut gzip is refused."""
-    first = handle.read(CHUNK)
-    if not first:
-        raise DataError("the file is empty", where=where, mend=FETCH_AGAIN)
-    refuse_page(first, where=where)
-    if not first.startswith(GZIP_MAGIC):
-        if where.endswith(".gz"):
-            raise DataError("named .gz but its content is not gzip", where=where, mend=FETCH_AGAIN)
-        while first:
-            yield first
-            first = handle.read(CHUNK)
-        return
-    member = zlib.decompressobj(31)
-    try:
-        while first:
-            text = member.decompress(first, CHUNK)
-            if text:
-                yield text
-            if member.eof:
-                first = member.unused_data or handle.read(CHUNK)
-                member = zlib.decompressobj(31) if first else member
-            else:
-                first = member.unconsumed_tail or handle.read(CHUNK)
-        tail = member.flush()
-        if tail:
-            yield tail
-    except zlib.error as error:
-        raise DataError(f"the gzip file is damaged ({error})", where=where, mend=FETCH_AGAIN) from error
-    if not member.eof:
-        raise DataError("the gzip file is cut", where=where, mend=FETCH_AGAIN)
-
-
-def _header(lines: _Lines) -> MtxHeader:
+def _header(lines: Lines) -> MtxHeader:
     banner = lines.line().lower().split()
     if len(banner) != 5 or banner[0] != BANNER or banner[1:3] != [b"matrix", b"coordinate"]:
         raise DataError(
@@ -166,7 +94,7 @@ def _entries(path: Path, *, must_be_sorted: bool) -> Iterator[npt.NDArray[np.int
 
     where, read, last = shown(path), 0, 0
     with path.open("rb") as handle:
-        lines = _Lines(handle, where)
+        lines = Lines(handle, where)
         header = _header(lines)
         for piece in lines.pieces():
             text = np.frombuffer(piece, dtype=np.uint8)

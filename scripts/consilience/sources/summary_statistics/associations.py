@@ -1,254 +1,338 @@
-"""Associations as served: GWAS-SSF and eQTLGen tables, checked row by row, under one set of column names."""
+"""Associations of any layout: batches of rows checked cell by cell, under our names, as small columns."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from consilience.foundation.errors import DataError
-from consilience.sources.summary_statistics.tables import TextTable, read_text_table
+from consilience.foundation.errors import DataError, did_you_mean
+from consilience.foundation.jobs import log
+from consilience.sources.summary_statistics.effects import (
+    ROUTES,
+    Effects,
+    effective_n,
+    neg_log10_p,
+    resolve,
+    route_of,
+)
+from consilience.sources.summary_statistics.findings import Findings
+from consilience.sources.summary_statistics.layout import TEXT, Layout
+from consilience.sources.summary_statistics.tables import (
+    Flags,
+    Floats,
+    Header,
+    TextTable,
+    read_batches,
+    refuse_header,
+)
+from consilience.sources.summary_statistics.variants import (
+    MISSING,
+    NOT_SINGLE,
+    PLACE_NAME,
+    UNKNOWN,
+    Codes,
+    allele_code,
+    allele_codes,
+    chromosome_code,
+    chromosome_codes,
+    place_names,
+)
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pyarrow as pa
 
-GWAS_COLUMNS = (
-    "chromosome", "base_pair_location", "effect_allele", "other_allele", "standard_error", "p_value", "rsid",
-)  # fmt: skip
-EQTL_COLUMNS = (
-    "Pvalue",
-    "SNP",
-    "SNPChr",
-    "SNPPos",
-    "AssessedAllele",
-    "OtherAllele",
-    "Zscore",
-    "Gene",
-    "GeneSymbol",
-    "GeneChr",
-    "GenePos",
-    "NrSamples",
-)
-CHROMOSOMES = (*map(str, range(1, 23)), "X", "Y", "MT")
-_CHROMOSOME_CODES = {"23": "X", "24": "Y", "25": "X", "26": "MT", "M": "MT"}
-_UNSPELLED = {"I", "D", "R", "N", "0", "-", "*", "."}
-_P_DISAGREES = 0.05
-Flags = npt.NDArray[np.bool_]
+WORDS = {"gwas": "GWAS", "eqtl": "eQTL"}
+_FINITE: tuple[Callable[[Floats], Any], str] = (np.isfinite, "a finite number")
+_ABOVE: tuple[Callable[[Floats], Any], str] = (lambda v: v > 0, "a number above 0")
+_SHARE: tuple[Callable[[Floats], Any], str] = (lambda v: (v >= 0) & (v <= 1), "a number from 0 to 1")
+_WHOLE: tuple[Callable[[Floats], Any], str] = (lambda v: (v > 0) & (v == np.floor(v)), "a whole number above 0")  # fmt: skip
+_FROM_0: tuple[Callable[[Floats], Any], str] = (lambda v: v >= 0, "a number from 0 on")
+RULES: dict[str, tuple[Callable[[Floats], Any], str]] = {
+    "position": _WHOLE, "gene_position": _WHOLE, "beta": _FINITE, "z": _FINITE, "odds_ratio": _ABOVE,
+    "standard_error": _ABOVE, "ci_lower": _FINITE, "ci_upper": _FINITE, "p_value": _SHARE,
+    "neg_log10_p": _FROM_0, "effect_allele_frequency": _SHARE, "n": _ABOVE, "n_cases": _FROM_0,
+    "n_controls": _FROM_0, "alleles_counted": _ABOVE, "minor_count": _FROM_0, "minor_frequency": _SHARE,
+}  # fmt: skip
+"""What numbers may stand in each column."""
 
 
-@dataclass
-class Findings:
-    """What was set aside, by reason, and what a reader should know."""
+@dataclass(frozen=True)
+class Source:
+    """A table of associations: its header and layout, and the people where its rows do not say them.
 
-    removed: Counter[str] = field(default_factory=Counter)
-    messages: list[dict[str, str]] = field(default_factory=list)
+    `n_of_gene` gives people by Ensembl id, for an eQTL table without a column of them.
+    """
 
-    def note(self, text: str) -> None:
-        """Something to know."""
-        self.messages.append({"level": "note", "text": text})
+    header: Header
+    layout: Layout
+    n_people: float | None = None
+    n_of_gene: Mapping[str, float] | None = None
 
-    def alarm(self, text: str) -> None:
-        """Something that may make results wrong."""
-        self.messages.append({"level": "alarm", "text": text})
-
-    def keep(self, table: pd.DataFrame, bad: Flags, reason: str) -> pd.DataFrame:
-        """The rows that are not bad; the others are counted under `reason`."""
-        if bad.any():
-            self.removed[reason] += int(bad.sum())
-            table = table.loc[~bad].reset_index(drop=True)
-        return table
+    @property
+    def what(self) -> str:
+        """GWAS or eQTL, as messages say it."""
+        return WORDS[self.layout.what]
 
 
-def read_gwas(path: Path, *, findings: Findings, n_people: int | None) -> pd.DataFrame:
-    """Read and check GWAS-SSF; rows that cannot be used are counted, values that cannot be are refused."""
-    import pandas as pd
+@dataclass(frozen=True)
+class Batch:
+    """Usable rows of one batch: variants and effects (n,), and the `rows` they come from."""
 
-    text = read_text_table(path, required=GWAS_COLUMNS)
-    positive = "a number above 0"
-    table = pd.DataFrame(
-        {
-            "rsid": text.words("rsid"),
-            "chromosome": chromosomes(text, "chromosome"),
-            "position": text.numbers("base_pair_location", fits=_whole, allowed="a whole number above 0"),
-            "effect_allele": alleles(text, "effect_allele"),
-            "other_allele": alleles(text, "other_allele"),
-            "beta": _effects(text),
-            "standard_error": text.numbers("standard_error", fits=lambda v: v > 0, allowed=positive),
-            "effect_allele_frequency": _frequencies(text, findings),
-            "p_value": text.numbers(
-                "p_value", fits=lambda v: (v >= 0) & (v <= 1), allowed="a number from 0 to 1"
-            ),
-            "n": text.numbers("n", fits=lambda v: v > 0, allowed=positive)
-            if text.has("n")
-            else np.full(text.n_rows, np.nan),
-        }
-    )
-    text.refuse_any(
-        (table["effect_allele"] == table["other_allele"]).to_numpy(),
-        "other_allele",
-        "both alleles are the same",
-    )
-    if n_people is not None:
-        table["n"] = table["n"].fillna(float(n_people))
-    if table["n"].isna().all():
-        raise DataError("no column n and no sample size in the metadata", where=text.where,
-                        mend="add a column n with the number of people")  # fmt: skip
-    needed = [
-        "rsid",
-        "chromosome",
-        "position",
-        "effect_allele",
-        "other_allele",
-        "beta",
-        "standard_error",
-        "n",
-    ]
-    unnamed = (table["rsid"].isin(["", "NA", "#NA"]) | table[needed].isna().any(axis=1)).to_numpy()
-    table = findings.keep(table, unnamed, "GWAS: a missing value")
-    table = findings.keep(table, not_single(table), "GWAS: not a single-nucleotide variant")
-    table = findings.keep(table, table.duplicated().to_numpy(), "GWAS: the same row twice")
-    table = findings.keep(
-        table, table["rsid"].duplicated(keep=False).to_numpy(), "GWAS: one name on several rows"
-    )
-    if not len(table):
-        raise DataError(
-            "no row of the GWAS can be used",
-            where=text.where,
-            value="; ".join(f"{reason}: {n}" for reason, n in findings.removed.items()),
+    rows: TextTable
+    name: pa.StringArray
+    chromosome: Codes
+    position: npt.NDArray[np.int64]
+    effect: Codes
+    other: Codes
+    effects: Effects
+    p_value: Floats
+    frequency: Floats
+    n: Floats
+    n_effective: Floats
+
+
+def read_associations(
+    source: Source, *, findings: Findings, largest_p: float = 1.0
+) -> Iterator[tuple[Batch, dict[str, str]]]:
+    """Batches of rows that can be used, with the columns found (ours: theirs); the others are counted.
+
+    Values that cannot be (p above 1, a standard error of 0, a chromosome 31) are refused with their place;
+    missing values, indels and rows of other tests are set aside and counted by reason.
+    """
+    header, layout = source.header, source.layout
+    refuse_header(header, required=[])
+    found = layout.find(header.names)
+    _refuse_missing(source, found)
+    if layout.last_resort:
+        findings.note(
+            f"{header.path.name} follows no known standard: the effect allele is taken to be column "
+            f"{found.get('effect_allele', found.get('variant', ''))} (else set summary_statistics: columns)"
         )
-    z = (table["beta"] / table["standard_error"]).to_numpy()
-    table["neg_log10_p"] = neg_log10_p(z)
-    table["palindromic"] = palindromic(table["effect_allele"], table["other_allele"])
-    _compare_p(table["p_value"].to_numpy(), table["neg_log10_p"].to_numpy(), findings)
-    return _sorted(table.astype({"position": np.int64}), findings, what="GWAS")
+    words = [theirs for ours, theirs in found.items() if ours in TEXT]
+    words += [name for name, _, _ in layout.only if name in header.names]
+    numbers = [theirs for ours, theirs in found.items() if ours in RULES]
+    route: tuple[str, ...] | None = None
+    n_far = n_read = 0
+    for rows in read_batches(header, words=words, numbers=numbers):
+        n_read += rows.n_rows
+        kept = _of_wanted_tests(rows, layout, findings)
+        if route is None:
+            found, route = _route(source, found, rows)
+        if largest_p < 1 and "p_value" in found:
+            p = _number(kept, found, "p_value")
+            near = ~(p > largest_p)
+            n_far += int((~near).sum())
+            kept = kept.only(near)
+        batch = _batch(source, kept, found, route, findings)
+        if largest_p < 1:
+            near = batch.p_value <= largest_p
+            n_far += int((~near).sum())
+            batch = _only(batch, near)
+        log.info("%s: %d rows read", header.where, n_read)
+        yield batch, found
+    if n_far:
+        findings.note(
+            f"{n_far:,} of {n_read:,} {source.what} rows have p above {largest_p:g} and were left out "
+            "(summary_statistics: eqtl_p)"
+        )
 
 
-def read_eqtl(path: Path, *, findings: Findings) -> pd.DataFrame:
-    """Read and check an eQTL table in eQTLGen's columns."""
-    import pandas as pd
+def _refuse_missing(source: Source, found: Mapping[str, str]) -> None:
+    header, layout = source.header, source.layout
+    groups: list[tuple[str, ...]] = [*layout.needs]
+    if "variant" not in found:
+        groups += [("effect_allele",), ("other_allele", "ref"), ("rsid", "position")]
+    if layout.what == "eqtl":
+        groups.append(("ensembl_id",))
+    missing = [group for group in groups if not any(name in found for name in group)]
+    if route_of(found) is None:
+        missing.append(("beta",) if "beta" not in found else ("standard_error",))
+    if missing:
+        name = layout.preferred(missing[0][0])
+        raise DataError(
+            f"no column {name}, which a table of layout {layout.title} needs here", where=f"{header.where}:{header.line}",
+            value=" ".join(header.names),
+            allowed="for the effect: " + "; ".join(said for _, said in ROUTES) if missing[0][0] in {"beta", "standard_error"} else "",
+            mend=did_you_mean(name, header.names) or "name the column in summary_statistics: columns (configuration)",
+        )  # fmt: skip
 
-    text = read_text_table(path, required=EQTL_COLUMNS)
-    genes = pd.Series(text.words("Gene")).str.partition(".")[0]
-    text.refuse_any(
-        ~genes.str.fullmatch(r"ENSG\d{11}").to_numpy(dtype=bool),
-        "Gene",
-        "not an Ensembl gene id",
-        allowed="ENSG and eleven digits",
+
+def _of_wanted_tests(rows: TextTable, layout: Layout, findings: Findings) -> TextTable:
+    for name, wanted, others in layout.only:
+        if rows.has(name):
+            kept = np.isin(rows.words(name), wanted)
+            findings.remove(f"{WORDS[layout.what]}: {others}", int((~kept).sum()))
+            rows = rows.only(kept)
+    return rows
+
+
+def _route(source: Source, found: dict[str, str], rows: TextTable) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Which columns give the effect; columns of the first batch that are all empty are as good as absent."""
+    used = {
+        ours: theirs for ours, theirs in found.items()
+        if ours not in RULES or not np.isnan(_number(rows, found, ours)).all()
+    }  # fmt: skip
+    route = route_of(used)
+    return (used, route[0]) if route else (found, (route_of(found) or ROUTES[0])[0])
+
+
+def _number(rows: TextTable, found: Mapping[str, str], ours: str) -> Floats:
+    if ours not in found:
+        return np.full(rows.n_rows, np.nan)
+    fits, allowed = RULES[ours]
+    return rows.numbers(found[ours], fits=fits, allowed=allowed)
+
+
+def _batch(
+    source: Source, rows: TextTable, found: dict[str, str], route: tuple[str, ...], findings: Findings
+) -> Batch:
+    chromosome, position, effect, other = _variants(rows, found)
+    n, n_effective = _people(source, rows, found)
+    columns = {ours: _number(rows, found, ours) for ours in {*route, "p_value", "effect_allele_frequency"}}
+    effects = resolve(route, columns, n=n)
+    p = columns["p_value"]
+    p = np.where(np.isnan(p), 10.0 ** -neg_log10_p(effects.z), p)
+    names = rows.text(found["rsid"]) if "rsid" in found else _blank(rows.n_rows)
+    batch = Batch(rows, names, chromosome, position, effect, other, effects, p,
+                  columns["effect_allele_frequency"], n, n_effective)  # fmt: skip
+    placed = (chromosome >= 0) & (position > 0)
+    needs_place = any(name in found for name in ("position", "chromosome", "variant"))
+    named = _named(names)
+    missing = ~np.isfinite(effects.z) | ~np.isfinite(effects.beta) | np.isnan(n)
+    missing |= (effect == UNKNOWN) | (other == UNKNOWN) | ~(placed | (named & (not needs_place)))
+    findings.remove(f"{source.what}: a missing value", int(missing.sum()))
+    batch = _only(batch, ~missing)
+    odd = (batch.effect == NOT_SINGLE) | (batch.other == NOT_SINGLE)
+    same = (batch.effect == batch.other) & ~odd
+    allele = found.get("other_allele") or found.get("ref") or found["variant"]
+    batch.rows.refuse_any(same, allele, "both alleles are the same")
+    findings.remove(f"{source.what}: not a single-nucleotide variant", int(odd.sum()))
+    return _with_names(_only(batch, ~odd))
+
+
+def _blank(n: int) -> pa.StringArray:
+    import pyarrow as pa
+
+    return pa.array([""] * n, pa.string())
+
+
+def _named(names: pa.StringArray) -> Flags:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return np.asarray(pc.invert(pc.is_in(names, value_set=pa.array(MISSING))).to_numpy(zero_copy_only=False))
+
+
+def _with_names(batch: Batch) -> Batch:
+    """Variants without a name, or named by their place, are called chromosome:position:allele:allele."""
+    import dataclasses
+
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    by_place = np.asarray(pc.match_substring_regex(batch.name, PLACE_NAME).to_numpy(zero_copy_only=False))
+    nameless = (~_named(batch.name) | by_place) & (batch.position > 0)
+    if not nameless.any():
+        return batch
+    where = np.flatnonzero(nameless)
+    made = place_names(
+        batch.chromosome[where], batch.position[where], batch.effect[where], batch.other[where]
     )
-    table = pd.DataFrame({
-        "rsid": text.words("SNP"),
-        "chromosome": chromosomes(text, "SNPChr"),
-        "position": text.numbers("SNPPos", fits=_whole, allowed="a whole number above 0"),
-        "effect_allele": alleles(text, "AssessedAllele"),
-        "other_allele": alleles(text, "OtherAllele"),
-        "z": text.numbers("Zscore", fits=np.isfinite, allowed="a finite number"),
-        "p_value": text.numbers("Pvalue", fits=lambda v: (v >= 0) & (v <= 1), allowed="a number from 0 to 1"),
-        "gene": text.words("GeneSymbol"),
-        "ensembl_id": genes.to_numpy(),
-        "gene_chromosome": chromosomes(text, "GeneChr"),
-        "gene_position": text.numbers("GenePos", fits=_whole, allowed="a whole number above 0"),
-        "n": text.numbers("NrSamples", fits=lambda v: v > 0, allowed="a number above 0"),
-    })  # fmt: skip
-    text.refuse_any((table["effect_allele"] == table["other_allele"]).to_numpy(), "OtherAllele",
-                    "both alleles are the same")  # fmt: skip
-    missing = (
-        table["rsid"].isin(["", "NA", "#NA"]) | table.drop(columns=["gene", "p_value"]).isna().any(axis=1)
-    ).to_numpy()
-    table = findings.keep(table, missing, "eQTL: a missing value")
-    table = findings.keep(table, not_single(table), "eQTL: not a single-nucleotide variant")
-    table = findings.keep(table, table.duplicated().to_numpy(), "eQTL: the same row twice")
-    pairs = table.duplicated(["rsid", "ensembl_id"], keep=False).to_numpy()
-    table = findings.keep(table, pairs, "eQTL: one variant and gene on several rows")
-    if not len(table):
-        raise DataError("no row of the eQTL table can be used", where=text.where)
-    table["neg_log10_p"] = neg_log10_p(table["z"].to_numpy())
-    table = table.astype({"position": np.int64, "gene_position": np.int64})
-    return table.sort_values(["ensembl_id", "position", "rsid"], ignore_index=True)
+    name = pc.replace_with_mask(batch.name, pa.array(nameless), pa.array(made))
+    return dataclasses.replace(batch, name=name)
 
 
-def chromosomes(text: TextTable, name: str) -> npt.NDArray[np.object_]:
-    """Chromosome names without prefix; 23 to 26 as letters."""
-    import pandas as pd
+def _only(batch: Batch, kept: Flags) -> Batch:
+    import pyarrow as pa
 
-    words = pd.Series(text.words(name)).str.upper().str.removeprefix("CHR").replace(_CHROMOSOME_CODES)
-    text.refuse_any(
-        ~words.isin(CHROMOSOMES).to_numpy(), name, "not a human chromosome", allowed="1 to 22, X, Y, MT"
-    )
-    return np.asarray(words.to_numpy(), dtype=object)
-
-
-def alleles(text: TextTable, name: str) -> npt.NDArray[np.object_]:
-    """Alleles in capitals; other letters than A, C, G, T are refused, codes for "not spelled out" are not."""
-    import pandas as pd
-
-    words = pd.Series(text.words(name)).str.upper()
-    good = words.str.fullmatch("[ACGT]+").to_numpy(dtype=bool) | words.isin(_UNSPELLED).to_numpy()
-    text.refuse_any(~good, name, "not an allele", allowed="A, C, G, T")
-    return np.asarray(words.to_numpy(), dtype=object)
-
-
-def not_single(table: pd.DataFrame) -> Flags:
-    """Rows (n,) whose alleles are not two single letters."""
-    bases = ["A", "C", "G", "T"]
-    return np.asarray(~(table["effect_allele"].isin(bases) & table["other_allele"].isin(bases)))
-
-
-def palindromic(effect: pd.Series[str], other: pd.Series[str]) -> Flags:
-    """Variants (n,) whose two alleles are each other's complement, so that the strand cannot be told."""
-    return np.asarray((effect + other).isin(["AT", "TA", "CG", "GC"]))
-
-
-def neg_log10_p(z: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """-log10 of the two-sided p-value of z (n,); exact where p itself is below the smallest double."""
-    from scipy.special import log_ndtr
-
-    return np.asarray(-(log_ndtr(-np.abs(z)) + np.log(2.0)) / np.log(10.0))
-
-
-def _whole(values: npt.NDArray[np.float64]) -> Flags:
-    return np.asarray((values > 0) & (values == np.floor(values)))
-
-
-def _effects(text: TextTable) -> npt.NDArray[np.float64]:
-    if text.has("beta"):
-        return text.numbers("beta", fits=np.isfinite, allowed="a finite number")
-    if text.has("odds_ratio"):
-        return np.log(text.numbers("odds_ratio", fits=lambda v: v > 0, allowed="a number above 0"))
-    raise DataError("no column beta and no column odds_ratio", where=f"{text.where}:1")
-
-
-def _frequencies(text: TextTable, findings: Findings) -> npt.NDArray[np.float64]:
-    if not text.has("effect_allele_frequency"):
-        findings.note("the GWAS gives no allele frequencies, so palindromic variants cannot be aligned")
-        return np.full(text.n_rows, np.nan)
-    return text.numbers(
-        "effect_allele_frequency", fits=lambda v: (v >= 0) & (v <= 1), allowed="a number from 0 to 1"
+    if kept.all():
+        return batch
+    e = batch.effects
+    return Batch(
+        batch.rows.only(kept), batch.name.filter(pa.array(kept)), batch.chromosome[kept], batch.position[kept],
+        batch.effect[kept], batch.other[kept],
+        Effects(e.beta[kept], e.standard_error[kept], e.z[kept], e.scale),
+        batch.p_value[kept], batch.frequency[kept], batch.n[kept], batch.n_effective[kept],
     )  # fmt: skip
 
 
-def _compare_p(p: npt.NDArray[np.float64], exact: npt.NDArray[np.float64], findings: Findings) -> None:
-    """Compare stated p-values with beta and standard error."""
-    given = np.isfinite(p) & (p > 1e-300)
-    off = np.abs(-np.log10(p[given]) - exact[given]) > 0.1 * np.maximum(exact[given], 1.0)
-    if off.mean() > _P_DISAGREES:
-        findings.alarm(
-            f"the p-values of {int(off.sum()):,} of {int(given.sum()):,} GWAS rows do not follow from beta "
-            "and standard error (genomic control, or another scale?); beta and standard error are used"
-        )
-    if below := int((np.isfinite(p) & (p <= 1e-300)).sum()):
-        findings.note(
-            f"{below:,} GWAS p-values are too small for a computer number; taken from beta and standard error"
-        )
+def _variants(rows: TextTable, found: Mapping[str, str]) -> tuple[Codes, npt.NDArray[np.int64], Codes, Codes]:
+    """Chromosome, position (-1 where unknown), effect and other allele (n,)."""
+    parts = _place_parts(rows, found)
+    if "chromosome" in found:
+        chromosome = chromosome_codes(rows, found["chromosome"])
+    else:
+        chromosome = _coded(parts["chromosome"], chromosome_code)
+    if "position" in found:
+        values = _number(rows, found, "position")
+        position = np.where(np.isnan(values), -1, values).astype(np.int64)
+    else:
+        position = np.array([int(word) if word else -1 for word in parts["position"]], dtype=np.int64)
+    if "effect_allele" not in found:
+        return chromosome, position, _coded(parts["alt"], allele_code), _coded(parts["ref"], allele_code)
+    effect = allele_codes(rows, found["effect_allele"])
+    if "other_allele" in found:
+        return chromosome, position, effect, allele_codes(rows, found["other_allele"])
+    ref, alt = allele_codes(rows, found["ref"]), allele_codes(rows, found["alt"])
+    return chromosome, position, effect, np.where(effect == ref, alt, ref).astype(np.int8)
 
 
-def _sorted(table: pd.DataFrame, findings: Findings, *, what: str) -> pd.DataFrame:
-    rank = table["chromosome"].map({name: place for place, name in enumerate(CHROMOSOMES)})
-    order = np.lexsort((table["rsid"].to_numpy(dtype=str), table["position"], rank))
-    steps = np.lexsort((table["position"], rank))
-    if not np.array_equal(steps, np.arange(len(table))):
-        findings.note(f"the {what} rows were not sorted by chromosome and position; they are now")
-    return table.iloc[order].reset_index(drop=True)
+def _place_parts(rows: TextTable, found: Mapping[str, str]) -> dict[str, list[str]]:
+    """Chromosome, position, ref and alt (n,) as the name of the variant says them; "" where it does not."""
+    import pyarrow.compute as pc
+
+    fields = ("chromosome", "position", "ref", "alt")
+    unused = all(name in found for name in ("chromosome", "position", "effect_allele"))
+    column = found.get("variant") or found.get("rsid")
+    if unused or column is None:
+        return dict.fromkeys(fields, [""] * rows.n_rows)
+    parts = pc.extract_regex(rows.text(column), PLACE_NAME)
+    return {name: [word or "" for word in pc.struct_field(parts, name).to_pylist()] for name in fields}
+
+
+def _coded(words: list[str], code: Callable[[str], int]) -> Codes:
+    known = {word: code(word.upper()) for word in set(words)}
+    return np.array([max(known[word], UNKNOWN) for word in words], dtype=np.int8)
+
+
+def _people(source: Source, rows: TextTable, found: Mapping[str, str]) -> tuple[Floats, Floats]:
+    """People (n,) and effective people (n,) of each row."""
+    n = _number(rows, found, "n")
+    effective = np.full(rows.n_rows, np.nan)
+    if "n_cases" in found and "n_controls" in found:
+        cases, controls = _number(rows, found, "n_cases"), _number(rows, found, "n_controls")
+        n = np.where(np.isnan(n), cases + controls, n)
+        effective = effective_n(cases, controls)
+    if "alleles_counted" in found:
+        n = np.where(np.isnan(n), _number(rows, found, "alleles_counted") / 2, n)
+    if "minor_count" in found and "minor_frequency" in found:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            count = _number(rows, found, "minor_count") / (2 * _number(rows, found, "minor_frequency"))
+        n = np.where(np.isnan(n), np.round(np.where(np.isfinite(count), count, np.nan)), n)
+    if source.n_of_gene and "ensembl_id" in found:
+        where, genes = rows.levels(found["ensembl_id"])
+        known = np.array([source.n_of_gene.get(gene.partition(".")[0], np.nan) for gene in genes])
+        n = np.where(np.isnan(n), known[where] if len(known) else n, n)
+    if source.n_people:
+        n = np.where(np.isnan(n), float(source.n_people), n)
+    if rows.n_rows and np.isnan(n).all():
+        key = f"n_{source.layout.what}"
+        raise DataError(
+            "no column n and no sample size in the metadata", where=source.header.where,
+            mend=f"add a column with the number of people, or set summary_statistics: {key} in the configuration",
+        )  # fmt: skip
+    return n, np.where(np.isfinite(effective) & (effective > 0), effective, n)
+
+
+def shared_columns(batch: Batch) -> dict[str, Any]:
+    """The columns of a batch that GWAS and eQTL have in common, as `columns.schema_of` names them."""
+    return {
+        "rsid": batch.name, "chromosome": batch.chromosome, "position": batch.position,
+        "effect_allele": batch.effect, "other_allele": batch.other, "beta": batch.effects.beta,
+        "standard_error": batch.effects.standard_error, "z": batch.effects.z, "p_value": batch.p_value,
+        "effect_allele_frequency": batch.frequency, "n": batch.n, "n_effective": batch.n_effective,
+    }  # fmt: skip

@@ -2,86 +2,173 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from consilience.foundation.errors import DataError
-from consilience.foundation.files import write_json, write_parquet
+from consilience.foundation.files import write_json
 from consilience.sources.raw_folder import RawFolder, open_raw_folder, unreadable
-from consilience.sources.summary_statistics.associations import Findings, read_eqtl, read_gwas
-from consilience.sources.summary_statistics.ld import NEGATIVE_EIGENVALUE, LdMatrix, read_ld
+from consilience.sources.summary_statistics.agreement import compare_sources, share_names
+from consilience.sources.summary_statistics.associations import Source
+from consilience.sources.summary_statistics.builds import build_in
+from consilience.sources.summary_statistics.choices import settings_of
+from consilience.sources.summary_statistics.columns import Associations, gathered, write_associations
+from consilience.sources.summary_statistics.eqtl import read_eqtl
+from consilience.sources.summary_statistics.findings import Findings
+from consilience.sources.summary_statistics.folder import Contents, Table, contents_of, locus_of, the_one
+from consilience.sources.summary_statistics.gwas import read_gwas
+from consilience.sources.summary_statistics.harmonised import exposure_note
+from consilience.sources.summary_statistics.ld import LdMatrix, read_ld, read_long_ld, read_named_ld
+from consilience.sources.summary_statistics.ld_table import LdSummary, write_ld
+from consilience.sources.summary_statistics.panel import panel_ld
+from consilience.sources.summary_statistics.people import people_by_gene
+from consilience.sources.summary_statistics.plink import open_panel
+from consilience.sources.summary_statistics.tables import sample_words
+from consilience.sources.summary_statistics.twmr import read_twmr
+from consilience.sources.summary_statistics.twmr_tables import twmr_tables
 from consilience.sources.text import shown
 from consilience.study.cohorts import Cohort
+from consilience.study.sections import SummaryStatisticsSection
 
-if TYPE_CHECKING:
-    import pandas as pd
+WANTED = "a GWAS, an eQTL table, LD (matrices or a PLINK panel) or ready TWMR inputs; layouts: docs/summary-statistics.md"
+_WITHOUT = {
+    "GWAS": "no GWAS in this cohort: instruments, TWMR and Mendelian randomisation will not run on it",
+    "eQTL": "no eQTL table in this cohort: instruments, TWMR and Mendelian randomisation of genes will not run on it",
+    "LD": "no LD in this cohort: TWMR, which needs it, will not run on it",
+}
 
 
-def prepare_summary_statistics(*, cohort: Cohort, raw_dir: Path, out_dir: Path, qc_path: Path) -> None:
-    """Read and check the raw files of a cohort; write gwas, eqtl and ld as parquet and qc.json."""
+@dataclass
+class Prepared:
+    """What was read: either table may be absent; `builds` by source; `layouts` say how each table was read."""
+
+    gwas: Associations | None = None
+    eqtl: Associations | None = None
+    builds: dict[str, str] = field(default_factory=dict)
+    layouts: list[dict[str, str]] = field(default_factory=list)
+
+
+def prepare_summary_statistics(
+    *,
+    cohort: Cohort,
+    raw_dir: Path,
+    out_dir: Path,
+    qc_path: Path,
+    settings: SummaryStatisticsSection | None = None,
+) -> None:
+    """Read and check the raw files of a cohort; write gwas, eqtl and ld as parquet and qc.json.
+
+    What a cohort does not have is an empty table, and an alarm says which later stage will not run.
+    """
+    settings = settings_of(cohort.name, settings or SummaryStatisticsSection())
     folder, findings = open_raw_folder(raw_dir), Findings()
-    if not folder.of_kind("table", "ld_matrix"):
-        raise unreadable(folder, wanted="GWAS-SSF, eQTL and LD files")
-    gwas_path, meta = find_gwas(folder), read_meta(folder)
-    gwas = read_gwas(gwas_path, findings=findings, n_people=meta.get("sample_size"))
-    eqtl = read_eqtl(_one(folder, "eqtl.tsv.gz", "eqtl.tsv"), findings=findings)
-    matrices = read_all_ld(folder, findings=findings)
-    compare_sources(gwas, eqtl, matrices, findings=findings)
-    if not (build := str(meta.get("genome_assembly", ""))):
-        findings.note("the GWAS has no metadata file that states its genome assembly")
-    write_parquet(out_dir / "gwas.parquet", gwas)
-    write_parquet(out_dir / "eqtl.parquet", eqtl)
-    write_parquet(out_dir / "ld.parquet", ld_table(matrices))
-    write_json(
-        qc_path,
-        {
-            "cohort": cohort.name,
-            "kind": cohort.kind,
-            "label": cohort.label,
-            "source": cohort.source,
-            "n_variants": len(gwas),
-            "n_genes": int(eqtl["ensembl_id"].nunique()),
-            "n_loci": len(matrices),
-            "build": build,
-            "n_eqtl_pairs": len(eqtl),
-            "n_people_gwas": float(gwas["n"].median()),
-            "n_people_eqtl": float(eqtl["n"].median()),
-            "messages": findings.messages,
-            "removed_by_reason": dict(findings.removed),
-        },
+    contents = contents_of(folder, columns=settings.columns)
+    if not (contents.gwas or contents.eqtl or contents.twmr):
+        raise _nothing(folder, contents)
+    if contents.twmr:
+        prepared, matrices = _ready_inputs(folder, contents, settings, findings)
+    else:
+        prepared = _read_tables(folder, contents, settings, findings)
+        matrices = _all_ld(contents, prepared, settings, findings)
+    for name, what in contents.others:
+        findings.note(f"{name} was not read: {what}")
+    ld = write_ld(out_dir / "ld.parquet", matrices, findings, one_coding=bool(contents.twmr))
+    for source, absent in (
+        ("GWAS", prepared.gwas is None),
+        ("eQTL", prepared.eqtl is None),
+        ("LD", not ld.n_loci),
+    ):
+        if absent:
+            findings.alarm(_WITHOUT[source])
+    compare_sources(prepared.gwas, prepared.eqtl, ld.variants, findings=findings)
+    write_associations(out_dir / "gwas.parquet", prepared.gwas or gathered("gwas", [], ""))
+    write_associations(out_dir / "eqtl.parquet", prepared.eqtl or gathered("eqtl", [], ""))
+    write_json(qc_path, _record(cohort, prepared, ld, findings))
+
+
+def _nothing(folder: RawFolder, contents: Contents) -> DataError:
+    known = [f"{name}: {what}" for name, what in contents.others]
+    known += [
+        f"{header.path.name}: people by gene, which belong to an eQTL table" for header in contents.people
+    ]
+    if not known:
+        return unreadable(folder, wanted=WANTED)
+    return DataError(
+        "no GWAS and no eQTL table among the files", where=shown(folder.path), value="; ".join(known[:6]),
+        allowed=WANTED, mend="name the columns in summary_statistics: columns, or give other files",
+    )  # fmt: skip
+
+
+def _ready_inputs(
+    folder: RawFolder, contents: Contents, settings: SummaryStatisticsSection, findings: Findings
+) -> tuple[Prepared, list[LdMatrix]]:
+    where = shown(folder.path)
+    if contents.gwas or contents.eqtl:
+        beside = ", ".join(header.path.name for header, _ in contents.gwas + contents.eqtl)
+        raise DataError("ready TWMR inputs and other tables in one cohort", where=where, value=beside,
+                        mend="make two cohorts of them, or choose with column 'files'")  # fmt: skip
+    inputs = sorted(map(read_twmr, contents.twmr), key=lambda one: one.gene)
+    gwas, eqtl, matrices = twmr_tables(
+        inputs, n_gwas=settings.n_gwas, n_eqtl=settings.n_eqtl, where=where, findings=findings
+    )
+    said = {
+        "title": "ready TWMR inputs",
+        "reference": "doi:10.1038/s41467-019-10936-0",
+        "effect_allele": "not given",
+    }
+    return Prepared(gwas, eqtl, {}, [{"file": f"{len(inputs)} tables", **said}]), matrices
+
+
+def _read_tables(
+    folder: RawFolder, contents: Contents, settings: SummaryStatisticsSection, findings: Findings
+) -> Prepared:
+    where, meta = shown(folder.path), read_meta(contents.metadata)
+    gwas = the_one(contents.gwas, "GWAS", where=where)
+    eqtl = the_one(contents.eqtl, "eQTL", where=where)
+    prepared = Prepared()
+    if gwas is not None:
+        n_people = meta.get("sample_size") or settings.n_gwas or None
+        prepared.gwas = read_gwas(Source(*gwas, n_people=n_people), findings=findings)
+        prepared.builds["GWAS"] = build_in([str(meta.get("genome_assembly", ""))]) or _build(gwas, settings)
+        prepared.layouts.append(_said(gwas))
+        if not prepared.builds["GWAS"]:
+            findings.note("the GWAS has no metadata file that states its genome assembly")
+        if gwas[1].key == "two_sample":
+            findings.note(exposure_note(gwas[0].path))
+    if eqtl is not None:
+        by_gene = people_by_gene(contents.people)
+        source = Source(*eqtl, n_people=settings.n_eqtl or None, n_of_gene=by_gene)
+        prepared.eqtl = read_eqtl(source, findings=findings, largest_p=settings.eqtl_p)
+        prepared.builds["eQTL"] = _build(eqtl, settings)
+        prepared.layouts.append(_said(eqtl))
+    if prepared.gwas is not None and prepared.eqtl is not None:
+        prepared.gwas, prepared.eqtl = share_names(
+            prepared.gwas, prepared.eqtl, builds=prepared.builds, where=where, findings=findings
+        )
+    return prepared
+
+
+def _said(table: Table) -> dict[str, str]:
+    header, layout = table
+    return {"file": header.path.name, "title": layout.title, "reference": layout.reference,
+            "effect_allele": layout.effect_allele}  # fmt: skip
+
+
+def _build(table: Table, settings: SummaryStatisticsSection) -> str:
+    header, layout = table
+    return (
+        layout.build or build_in([header.path.name, *header.names, *sample_words(header)]) or settings.build
     )
 
 
-def _one(folder: RawFolder, *endings: str) -> Path:
-    found = folder.named(*endings)
-    if len(found) != 1:
-        raise DataError(
-            f"{len(found)} files named {' or '.join(endings)}, one is needed", where=shown(folder.path)
-        )
-    return found[0]
-
-
-def find_gwas(folder: RawFolder) -> Path:
-    """The GWAS file: harmonised (.h.tsv.gz) if there is one, else the one other table."""
-    harmonised = folder.named(".h.tsv.gz", ".h.tsv")
-    tables = harmonised or [
-        path
-        for path in folder.named(".tsv", ".tsv.gz")
-        if not path.name.startswith("eqtl.") and ".snps." not in path.name
-    ]
-    if len(tables) != 1:
-        raise DataError(f"{len(tables)} files could be the GWAS, one is needed", where=shown(folder.path),
-                        allowed="one <name>.h.tsv.gz")  # fmt: skip
-    return tables[0]
-
-
-def read_meta(folder: RawFolder) -> dict[str, Any]:
+def read_meta(paths: list[Path]) -> dict[str, Any]:
     """Genome assembly and sample size from the metadata file beside a GWAS-SSF file."""
     import yaml
 
-    paths = folder.named("-meta.yaml")
     if not paths:
         return {}
     try:
@@ -95,59 +182,67 @@ def read_meta(folder: RawFolder) -> dict[str, Any]:
     return {"genome_assembly": meta.get("genome_assembly", ""), "sample_size": sum(known) or None}
 
 
-def read_all_ld(folder: RawFolder, *, findings: Findings) -> list[LdMatrix]:
-    """All LD matrices of the folder, in order of their names."""
-    matrices, snps = folder.named(".ld.gz", ".ld"), {path.name: path for path in folder.named(".snps.tsv")}
-    found = []
-    for path in matrices:
-        locus = path.name.removesuffix(".gz").removesuffix(".ld")
-        if f"{locus}.snps.tsv" not in snps:
-            raise DataError(f"no {locus}.snps.tsv beside this matrix", where=shown(path))
-        found.append(read_ld(path, snps[f"{locus}.snps.tsv"], locus=locus))
-    if not found:
-        raise DataError(
-            "no LD matrices", where=shown(folder.path), allowed="ld/<locus>.ld.gz and ld/<locus>.snps.tsv"
+def _all_ld(
+    contents: Contents, prepared: Prepared, settings: SummaryStatisticsSection, findings: Findings
+) -> Iterable[LdMatrix]:
+    """All matrices of the folder in order of their names, then those computed from a panel."""
+    if contents.panels and (prepared.gwas is None or prepared.eqtl is None):
+        findings.note(
+            "the PLINK panel was not used: LD is computed for variants in both a GWAS and an eQTL table"
         )
-    odd = [one.locus for one in found if one.smallest_eigenvalue < NEGATIVE_EIGENVALUE]
-    if odd:
-        findings.alarm(f"{len(odd)} LD matrices have negative eigenvalues: {', '.join(odd[:5])}")
-    return found
+        contents.panels.clear()
+    yield from _served_ld(contents)
+    if contents.panels and prepared.gwas is not None and prepared.eqtl is not None:
+        panels = [open_panel(bed) for bed in contents.panels]
+        yield from panel_ld(panels, prepared.gwas, prepared.eqtl, settings=settings, findings=findings)
 
 
-def ld_table(matrices: list[LdMatrix]) -> pd.DataFrame:
-    """Long table of the upper triangles with diagonals; r refers to the two effect alleles of the row."""
-    import pandas as pd
-
-    parts = []
-    for one in matrices:
-        first, second = np.triu_indices(len(one.rsid))
-        name, effect, other = (np.array(values, dtype=object) for values in (one.rsid, one.effect, one.other))
-        parts.append(pd.DataFrame({
-            "locus": one.locus, "rsid_1": name[first], "rsid_2": name[second], "r": one.r[first, second],
-            "effect_allele_1": effect[first], "other_allele_1": other[first],
-            "effect_allele_2": effect[second], "other_allele_2": other[second],
-        }))  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
+def _served_ld(contents: Contents) -> Iterator[LdMatrix]:
+    for path, snps in contents.listed_ld:
+        yield read_ld(path, snps, locus=locus_of(path))
+    for path in contents.named_ld:
+        yield read_named_ld(path, locus=locus_of(path))
+    for path in contents.long_ld:
+        yield read_long_ld(path, locus=locus_of(path))
 
 
-def compare_sources(
-    gwas: pd.DataFrame, eqtl: pd.DataFrame, matrices: list[LdMatrix], *, findings: Findings
-) -> None:
-    """Say how far the three sources speak of the same variants."""
-    sets = {
-        "GWAS": set(gwas["rsid"]),
-        "eQTL": set(eqtl["rsid"]),
-        "LD": {name for one in matrices for name in one.rsid},
+def _record(cohort: Cohort, prepared: Prepared, ld: LdSummary, findings: Findings) -> dict[str, Any]:
+    gwas, eqtl = prepared.gwas, prepared.eqtl
+    return {
+        "cohort": cohort.name,
+        "kind": cohort.kind,
+        "label": cohort.label,
+        "source": cohort.source,
+        "n_variants": len(gwas) if gwas else 0,
+        "n_genes": eqtl.genes if eqtl else 0,
+        "n_loci": ld.n_loci,
+        "build": prepared.builds.get("GWAS") or prepared.builds.get("eQTL") or "",
+        "builds": prepared.builds,
+        "layouts": prepared.layouts,
+        "n_eqtl_pairs": len(eqtl) if eqtl else 0,
+        "n_ld_pairs": ld.n_pairs,
+        "smallest_eigenvalue": ld.smallest_eigenvalue,
+        "n_people_gwas": _median(gwas),
+        "n_people_eqtl": _median(eqtl),
+        "scale_gwas": gwas.scale if gwas else "",
+        "scale_eqtl": eqtl.scale if eqtl else "",
+        **(_kinds_of_variants(gwas) if gwas else {}),
+        "messages": findings.messages,
+        "removed_by_reason": dict(findings.removed),
     }
-    shared = set.intersection(*sets.values())
-    findings.note("; ".join(f"{len(names):,} variants in the {kind}" for kind, names in sets.items())
-                  + f"; {len(shared):,} in all three")  # fmt: skip
-    if len(shared) < 0.5 * min(map(len, sets.values())):
-        findings.alarm("fewer than half of the variants are in GWAS, eQTL and LD: do all use the same names?")
-    places = gwas.set_index("rsid")["position"]
-    both = eqtl.drop_duplicates("rsid").set_index("rsid")["position"].reindex(places.index).dropna()
-    moved = int((both != places.reindex(both.index)).sum())
-    if moved > 0.01 * max(len(both), 1):
-        findings.alarm(
-            f"{moved:,} of {len(both):,} shared variants stand elsewhere in the eQTL table: another build?"
-        )
+
+
+def _median(found: Associations | None) -> float | None:
+    return float(np.median(found.numbers("n"))) if found else None
+
+
+def _kinds_of_variants(gwas: Associations) -> dict[str, int]:
+    """How many variants are palindromic, and at how many places there are several (other alleles)."""
+    effect, other = gwas.codes("effect_allele"), gwas.codes("other_allele")
+    placed = gwas.position > 0
+    here = (gwas.codes("chromosome")[placed].astype(np.int64) << 32) | gwas.position[placed]
+    _, times = np.unique(here, return_counts=True)
+    return {
+        "n_palindromic": int(((effect + other == 3) & (effect >= 0)).sum()),
+        "n_multiallelic_positions": int((times > 1).sum()),
+    }

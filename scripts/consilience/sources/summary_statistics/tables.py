@@ -1,9 +1,10 @@
-"""Large text tables of summary statistics: read as columns, every bad cell named by file, line and column."""
+"""Tables of summary statistics, read in batches of columns; every bad cell is named by file, line and column."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,61 +12,109 @@ import numpy as np
 import numpy.typing as npt
 
 from consilience.foundation.errors import DataError, did_you_mean
-from consilience.sources.text import FETCH_AGAIN, read_bytes, shown
+from consilience.sources.formats import PARQUET_MAGIC
+from consilience.sources.summary_statistics.blocks import first_lines, line_blocks
+from consilience.sources.text import FETCH_AGAIN, shown, split_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MISSING = ("", "NA", "#NA", "NaN", "nan", "null", ".")
+MISSING = ("", "NA", "#NA", "NaN", "nan", "-nan", "null", "NULL", "N/A", ".")
+PARQUET_ROWS = 1 << 18
 Floats = npt.NDArray[np.float64]
 Words = npt.NDArray[np.object_]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    r"""Column names of a table; `separator` is "\t", ",", ";", " " (any run of blanks) or "" (parquet).
+
+    `line` is the header's line in the file: lines above it are comments.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    separator: str
+    line: int = 1
+    quoted: bool = False
+
+    @property
+    def where(self) -> str:
+        """The file as messages name it."""
+        return shown(self.path)
 
 
 @dataclass(frozen=True)
 class TextTable:
-    """A table whose cells are text; `columns` by name, row k of the table is line k + 2 of the file."""
+    """Some rows of a table; columns are text or numbers. `lines` (n,) are the places of its rows in the file."""
 
     where: str
     table: pa.Table
+    lines: npt.NDArray[np.int64]
 
     @property
     def n_rows(self) -> int:
-        """Number of rows below the header."""
+        """Number of rows."""
         return int(self.table.num_rows)
 
     def has(self, name: str) -> bool:
         """True when the table has this column."""
         return name in self.table.column_names
 
-    def words(self, name: str) -> Words:
-        """One column as text."""
-        return np.asarray(self.table.column(name).to_numpy(zero_copy_only=False), dtype=object)
+    def only(self, kept: Flags) -> TextTable:
+        """The rows (n,) that are kept."""
+        import pyarrow as pa
 
-    def numbers(self, name: str, *, fits: Callable[[Floats], Any], allowed: str) -> Floats:
-        """One column as numbers, missing ones as NaN; `fits` tells which present values may stand."""
+        if kept.all():
+            return self
+        return replace(self, table=self.table.filter(pa.array(kept)), lines=self.lines[kept])
+
+    def text(self, name: str) -> pa.StringArray:
+        """One column as an Arrow array of text, missing cells empty."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         column = self.table.column(name).combine_chunks()
-        present = pc.invert(pc.is_in(column, value_set=pa.array(MISSING)))
-        kept = pc.if_else(present, column, pa.scalar(None, pa.string()))
-        try:
-            values = np.array(pc.cast(kept, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
-        except pa.ArrowInvalid:
-            cells = kept.to_pylist()
-            bad_row = next(
-                (row for row, cell in enumerate(cells) if cell is not None and not _is_number(cell)), None
-            )
-            if bad_row is not None:
-                raise self.refused(bad_row, name, "not a number", allowed=allowed) from None
-            values = np.array([np.nan if cell is None else float(cell) for cell in cells])
-        given = np.asarray(present.to_numpy(zero_copy_only=False))
+        if isinstance(column, pa.ChunkedArray):
+            column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+        return pc.fill_null(column if pa.types.is_string(column.type) else column.cast(pa.string()), "")
+
+    def words(self, name: str) -> Words:
+        """One column as text."""
+        return np.asarray(self.text(name).to_numpy(zero_copy_only=False), dtype=object)
+
+    def levels(self, name: str) -> tuple[npt.NDArray[np.int64], list[str]]:
+        """One column as indices (n,) into its distinct words."""
+        coded = self.text(name).dictionary_encode()
+        return np.asarray(coded.indices.to_numpy(), dtype=np.int64), coded.dictionary.to_pylist()
+
+    def numbers(self, name: str, *, fits: Callable[[Floats], Any], allowed: str) -> Floats:
+        """One column as numbers, missing ones as NaN; `fits` tells which present values may stand."""
+        import pyarrow as pa
+
+        column = self.table.column(name)
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            values, given = self._parsed(name, allowed=allowed)
+        else:
+            column = column.cast(pa.float64())
+            values = np.array(column.to_numpy(), dtype=np.float64)
+            given = np.asarray(column.is_valid().to_numpy())
         with np.errstate(invalid="ignore"):
             bad = given & ~(np.isfinite(values) & np.asarray(fits(values)))
         self.refuse_any(bad, name, "the value cannot be", allowed=allowed)
         return values
 
-    def refuse_any(self, bad: npt.NDArray[np.bool_], name: str, what: str, *, allowed: str = "") -> None:
+    def _parsed(self, name: str, *, allowed: str) -> tuple[Floats, Flags]:
+        cells = self.words(name)
+        given = ~np.isin(cells, MISSING)
+        bad = next((row for row in np.flatnonzero(given) if not _is_number(cells[row])), None)
+        if bad is not None:
+            raise self.refused(int(bad), name, "not a number", allowed=allowed)
+        values = np.array([float(cell) if ok else np.nan for cell, ok in zip(cells, given, strict=True)])
+        return values.astype(np.float64), given
+
+    def refuse_any(self, bad: Flags, name: str, what: str, *, allowed: str = "") -> None:
         """Refuse the table at its first bad row and say how many there are."""
         rows = np.flatnonzero(bad)
         if rows.size:
@@ -75,13 +124,15 @@ class TextTable:
     def refused(self, row: int, name: str, what: str, *, allowed: str = "") -> DataError:
         """The error for one cell."""
         value = self.table.column(name)[row].as_py()
+        comma = isinstance(value, str) and re.fullmatch(r"-?\d+,\d+([eE][+-]?\d+)?", value)
         return DataError(
             what,
-            where=f"{self.where}:{row + 2}:{name}",
-            value=value,
+            where=f"{self.where}:{self.lines[row]}:{name}",
+            value=f"{value:g}" if isinstance(value, float) else value,
             allowed=allowed,
-            mend="mend or remove the row; if the file should be whole, fetch it again",
-        )
+            mend="write decimal points, not commas" if comma
+            else "mend or remove the row; if the file should be whole, fetch it again",
+        )  # fmt: skip
 
 
 def _is_number(cell: str) -> bool:
@@ -92,64 +143,181 @@ def _is_number(cell: str) -> bool:
     return "_" not in cell
 
 
-def read_text_table(path: Path, *, required: Sequence[str]) -> TextTable:
-    """Read a tab-separated table (gzip or not) with a header that has the `required` columns."""
+def read_header(path: Path) -> Header | None:
+    """The header of a table of text or parquet; None where the file is neither.
+
+    Lines that start with ## are comments; so is a line that starts with one # unless the line below it has
+    as many cells (a header such as `#CHROM POS`).
+    """
+    with path.open("rb") as handle:
+        if handle.read(4) == PARQUET_MAGIC:
+            return Header(path, _parquet_names(path), "")
+    lines = first_lines(path)
+    if lines is None:
+        return None
+    at = 0
+    while at < len(lines) and (lines[at].startswith("##") or _is_comment(lines[at : at + 2])):
+        at += 1
+    if at == len(lines) or not lines[at].strip():
+        return None
+    line = lines[at]
+    separator = next((mark for mark in "\t,;" if mark in line), " ")
+    cells = split_line(line, separator=separator) if separator != " " else line.replace('"', "").split()
+    names = (cells[0].removeprefix("#"), *cells[1:])
+    return Header(path, tuple(name.strip() for name in names), separator, at + 1, quoted='"' in line)
+
+
+def _is_comment(lines: Sequence[str]) -> bool:
+    if not lines[0].startswith("#"):
+        return False
+    return len(lines) < 2 or lines[1].startswith("#") or len(lines[0].split()) != len(lines[1].split())
+
+
+def _parquet_names(path: Path) -> tuple[str, ...]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        return tuple(parquet.read_schema(path).names)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"not a whole parquet file ({error})", where=shown(path), mend=FETCH_AGAIN) from None
+
+
+def read_batches(header: Header, *, words: Sequence[str], numbers: Sequence[str] = ()) -> Iterator[TextTable]:
+    """The named columns of a table, some hundred thousand rows at a time."""
+    refuse_header(header, required=[*words, *numbers])
+    found = 0
+    batches = _parquet_batches if not header.separator else _text_batches
+    for batch in batches(header, words=words, numbers=numbers):
+        found += batch.n_rows
+        yield batch
+    if not found:
+        raise DataError("the table has a header but no rows", where=header.where, mend=FETCH_AGAIN)
+
+
+def _parquet_batches(header: Header, *, words: Sequence[str], numbers: Sequence[str]) -> Iterator[TextTable]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    row = 1
+    wanted = list(dict.fromkeys([*words, *numbers]))
+    try:
+        for batch in parquet.ParquetFile(header.path).iter_batches(PARQUET_ROWS, columns=wanted):
+            yield TextTable(
+                header.where, pa.Table.from_batches([batch]), np.arange(row, row + batch.num_rows)
+            )
+            row += batch.num_rows
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(
+            f"the parquet file is damaged ({error})", where=header.where, mend=FETCH_AGAIN
+        ) from None
+
+
+def _text_batches(header: Header, *, words: Sequence[str], numbers: Sequence[str]) -> Iterator[TextTable]:
+    for first, block in line_blocks(header.path):
+        line, content = first, block
+        while line <= header.line and content:  # the header and the comments above it
+            content, line = content.partition(b"\n")[2], line + 1
+        if not content:
+            continue
+        if header.separator == " ":
+            content = re.sub(rb"[ \t]+", b"\t", re.sub(rb"(?m)^[ \t]+|[ \t]+$", b"", content))
+        table = _parse(content, header, line=line, words=words, numbers=numbers)
+        yield TextTable(header.where, table, np.arange(line, line + table.num_rows))
+
+
+def _parse(
+    content: bytes, header: Header, *, line: int, words: Sequence[str], numbers: Sequence[str]
+) -> pa.Table:
     import pyarrow as pa
     from pyarrow import csv
 
-    where = shown(path)
-    content = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
-    if not content.endswith(b"\n"):
-        raise DataError(
-            "the last line has no line end, so the file may have been cut", where=where, mend=FETCH_AGAIN
-        )
-    if b"\0" in content:
-        line = content.count(b"\n", 0, content.index(b"\0")) + 1
-        raise DataError("a NUL character inside the text", where=f"{where}:{line}", mend=FETCH_AGAIN)
-    if not content.isascii():
-        try:
-            content.decode("utf-8")
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            raise DataError("not UTF-8 text", where=f"{where}:{line}", mend=FETCH_AGAIN) from None
-    header = content.split(b"\n", 1)[0].decode("utf-8").rstrip("\r").split("\t")
-    _refuse_header(header, required=required, where=where)
     ragged: list[tuple[int, int]] = []
 
     def note(row: Any) -> str:
         ragged.append((int(row.number or 0), int(row.actual_columns)))
         return "skip"
 
-    try:
-        table = csv.read_csv(
+    def parsed(types: dict[str, pa.DataType]) -> pa.Table:
+        return csv.read_csv(
             pa.py_buffer(content),
-            read_options=csv.ReadOptions(use_threads=False),
+            read_options=csv.ReadOptions(
+                use_threads=False, column_names=header.names, block_size=max(len(content), 1)
+            ),
             parse_options=csv.ParseOptions(
-                delimiter="\t", quote_char=False, ignore_empty_lines=False, invalid_row_handler=note
+                delimiter="\t" if header.separator == " " else header.separator,
+                quote_char='"' if header.quoted or header.separator in ",;" else False,
+                ignore_empty_lines=False, invalid_row_handler=note,
             ),
             convert_options=csv.ConvertOptions(
-                column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False
+                column_types=types, include_columns=list(types), null_values=MISSING, strings_can_be_null=False
             ),
-        )
+        )  # fmt: skip
+
+    texts = dict.fromkeys([*words, *numbers], pa.string())
+    try:
+        table = parsed(texts | dict.fromkeys(numbers, pa.float64()))
+    except pa.ArrowInvalid:  # a cell that is no number: as text, so that it can be shown
+        ragged.clear()
+        table = _or_refused(lambda: parsed(texts), where=header.where)
+    if ragged:
+        row, cells = ragged[0]
+        raise DataError(
+            f"{cells} cells under {len(header.names)} column names", where=f"{header.where}:{line + row - 1}",
+            mend="the first column seems to hold row names: write the table without them"
+            if cells == len(header.names) + 1 else FETCH_AGAIN,
+        )  # fmt: skip
+    return table
+
+
+def _or_refused(parsed: Callable[[], pa.Table], *, where: str) -> pa.Table:
+    import pyarrow as pa
+
+    try:
+        return parsed()
     except pa.ArrowInvalid as error:
         raise DataError(f"not a table of text ({error})", where=where, mend=FETCH_AGAIN) from None
-    if ragged:
-        line, cells = ragged[0]
-        raise DataError(
-            f"{cells} cells under {len(header)} column names", where=f"{where}:{line}", mend=FETCH_AGAIN
-        )
-    if not table.num_rows:
-        raise DataError("the table has a header but no rows", where=where, mend=FETCH_AGAIN)
-    return TextTable(where, table)
 
 
-def _refuse_header(header: Sequence[str], *, required: Sequence[str], where: str) -> None:
-    twice = sorted({name for name in header if header.count(name) > 1})
+def refuse_header(header: Header, *, required: Sequence[str]) -> None:
+    """Refuse a header that lacks a required column or has one name twice."""
+    twice = sorted({name for name in header.names if header.names.count(name) > 1})
     if twice:
-        raise DataError("two columns have the same name", where=f"{where}:1", value=twice[0])
-    missing = [name for name in required if name not in header]
+        raise DataError(
+            "two columns have the same name", where=f"{header.where}:{header.line}", value=twice[0]
+        )
+    missing = [name for name in required if name not in header.names]
     if missing:
         raise DataError(
-            f"no column {' and no column '.join(missing)}", where=f"{where}:1", value="\t".join(header),
-            allowed=" ".join(required), mend=did_you_mean(missing[0], header),
+            f"no column {' and no column '.join(missing)}", where=f"{header.where}:{header.line}",
+            value="\t".join(header.names), allowed=" ".join(required),
+            mend=did_you_mean(missing[0], header.names),
         )  # fmt: skip
+
+
+def read_text_table(path: Path, *, required: Sequence[str]) -> TextTable:
+    """A small table (a list of variants) whole, all columns as text."""
+    import pyarrow as pa
+
+    header = read_header(path)
+    if header is None:
+        raise DataError("not a table of text", where=shown(path), mend=FETCH_AGAIN)
+    refuse_header(header, required=required)
+    batches = list(read_batches(header, words=header.names))
+    return TextTable(
+        header.where,
+        pa.concat_tables([batch.table for batch in batches]),
+        np.concatenate([batch.lines for batch in batches]),
+    )
+
+
+def sample_words(header: Header) -> list[str]:
+    """The cells of the first row, for what their spelling tells."""
+    if header.separator:
+        lines = first_lines(header.path) or []
+        row = lines[header.line] if len(lines) > header.line else ""
+        return split_line(row, separator=header.separator) if header.separator != " " else row.split()
+    from pyarrow import parquet
+
+    batch = next(iter(parquet.ParquetFile(header.path).iter_batches(1)), None)
+    return [] if batch is None else [str(value) for value in batch.to_pylist()[0].values()]

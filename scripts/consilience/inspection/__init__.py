@@ -1,0 +1,1 @@
+"""What a source holds, before a study is written: files, columns and their levels, units, a proposed row."""

@@ -1,0 +1,82 @@
+"""Compiled reading of STAR-counts tables (numba; import only where it is needed)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+COMPLETE, OTHER_GENES, NO_COUNT, WRONG_WIDTH, ODD_BYTE = 0, 1, 2, 3, 4
+_MOST = 10**17
+_PLAIN = np.zeros(256, dtype=np.uint8)
+_PLAIN[32:127] = 1
+"""1 for printable ASCII; tab and line feed end a cell, any other byte is odd."""
+
+
+def _compiled(function: Any) -> Any:
+    """Compile on first use, kept on disk where a writable place exists."""
+    try:
+        return numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:
+        return numba.njit(nogil=True)(function)
+
+
+@_compiled
+def parse_counts(
+    text: np.ndarray,
+    start: int,
+    n_columns: int,
+    gene_at: int,
+    count_at: int,
+    expected: np.ndarray,
+    counts: np.ndarray,
+) -> int:
+    """Parse the rows of `text` (bytes) from `start` into `counts` (rows,) int64; returns a code.
+
+    `expected` are the ids of all rows, each ended by a line feed (bytes). Any code other than COMPLETE means
+    that this is not the plain table of those ids; what is wrong with it, a slower reader says.
+    """
+    size, position, at, row = text.size, start, 0, 0
+    while position < size:
+        if row >= counts.size:
+            return OTHER_GENES
+        column, number, digits = 0, 0, 0
+        while True:
+            if column == gene_at:
+                while position < size and text[position] != 9 and text[position] != 10:
+                    if at >= expected.size or text[position] != expected[at]:
+                        return OTHER_GENES
+                    at += 1
+                    position += 1
+                if at >= expected.size or expected[at] != 10:
+                    return OTHER_GENES
+                at += 1
+            elif column == count_at:
+                while position < size and 48 <= text[position] <= 57:
+                    number = number * 10 + (text[position] - 48)
+                    digits += 1
+                    position += 1
+                    if number > _MOST:
+                        return NO_COUNT
+                if digits == 0 or (position < size and text[position] != 9 and text[position] != 10):
+                    return NO_COUNT
+            else:
+                while position < size and _PLAIN[text[position]] == 1:
+                    position += 1
+                if position < size and text[position] != 9 and text[position] != 10:
+                    return ODD_BYTE
+            if position >= size:
+                return WRONG_WIDTH
+            end = text[position]
+            position += 1
+            if end == 10:
+                break
+            column += 1
+            if column >= n_columns:
+                return WRONG_WIDTH
+        if column != n_columns - 1:
+            return WRONG_WIDTH
+        counts[row] = number
+        row += 1
+    return COMPLETE if row == counts.size and at == expected.size else OTHER_GENES

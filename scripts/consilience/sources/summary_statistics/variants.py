@@ -1,0 +1,108 @@
+"""Variants: chromosomes, alleles, places and names, under one spelling and as small integers."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from consilience.sources.summary_statistics.tables import MISSING, Flags, TextTable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CHROMOSOMES = (*map(str, range(1, 23)), "X", "Y", "MT")
+_CHROMOSOME_CODES = {
+    "23": "X",
+    "24": "Y",
+    "25": "X",
+    "26": "MT",
+    "M": "MT",
+    "XY": "X",
+    "PAR1": "X",
+    "PAR2": "X",
+}
+BASES = ("A", "C", "G", "T")
+NOT_SINGLE, UNKNOWN = 4, -1
+_UNSPELLED = {"I", "D", "R", "N", "0", "-", "*", ".", "<DEL>", "<INS>", "<CN0>"}
+RS_NAME = r"^[rR][sS]\d+$"
+PLACE_NAME = (
+    r"(?i)^(?:chr)?(?P<chromosome>[0-9]{1,2}|[XYM]|MT|XY)[:_](?P<position>[0-9]+)"
+    r"(?:[:_](?P<ref>[A-Za-z*<>0-9-]+)[:_/](?P<alt>[A-Za-z*<>0-9-]+))?(?:[:_](?P<build>b37|b38|hg19|hg38))?$"
+)
+Codes = npt.NDArray[np.int8]
+
+
+def chromosome_codes(rows: TextTable, name: str) -> Codes:
+    """Places (n,) in CHROMOSOMES, -1 where missing; without prefix, 23 to 26 as letters."""
+    where, words = rows.levels(name)
+    codes = np.array([chromosome_code(word) for word in words], dtype=np.int8)[where]
+    rows.refuse_any(codes == -2, name, "not a human chromosome", allowed="1 to 22, X, Y, MT")
+    return codes
+
+
+def chromosome_code(word: str) -> int:
+    """Place of one name in CHROMOSOMES; -1 where missing, -2 where there is no such chromosome."""
+    if word in MISSING:
+        return UNKNOWN
+    plain = word.upper().removeprefix("CHR").removesuffix(".0")
+    plain = plain.removeprefix("0") if len(plain) == 2 else plain
+    plain = _CHROMOSOME_CODES.get(plain, plain)
+    return CHROMOSOMES.index(plain) if plain in CHROMOSOMES else -2
+
+
+def allele_codes(rows: TextTable, name: str) -> Codes:
+    """Places (n,) in BASES; 4 where an allele is not one letter or not spelled out; -1 where missing."""
+    where, words = rows.levels(name)
+    codes = np.array([allele_code(word.upper()) for word in words], dtype=np.int8)[where]
+    rows.refuse_any(codes == -2, name, "not an allele", allowed="A, C, G, T")
+    return codes
+
+
+def allele_code(word: str) -> int:
+    """Place of one allele (in capitals) in BASES; 4, -1 and -2 as `allele_codes` says."""
+    if word in BASES:
+        return BASES.index(word)
+    if word in _UNSPELLED or re.fullmatch("[ACGTN]+|<[A-Z0-9:_]+>", word):
+        return NOT_SINGLE
+    return UNKNOWN if word in MISSING else -2
+
+
+def palindromic(effect: Codes, other: Codes) -> Flags:
+    """Variants (n,) whose two alleles are each other's complement, so that the strand cannot be told."""
+    return np.asarray(effect + other == 3)
+
+
+def place_keys(
+    chromosome: Codes, position: npt.NDArray[np.int64], effect: Codes, other: Codes
+) -> npt.NDArray[np.int64]:
+    """One integer (n,) per place and pair of alleles, the same for flipped alleles and for the other strand."""
+    first, second = np.minimum(effect, other).astype(np.int64), np.maximum(effect, other).astype(np.int64)
+    here, there = first * 4 + second, (3 - second) * 4 + (3 - first)
+    return ((chromosome.astype(np.int64) << 32) | position) * 16 + np.minimum(here, there)
+
+
+def place_names(chromosome: Codes, position: npt.NDArray[np.int64], effect: Codes, other: Codes) -> list[str]:
+    """chromosome:position:allele:allele (n,), the alleles in alphabetical order."""
+    first, second = np.minimum(effect, other), np.maximum(effect, other)
+    return [
+        f"{CHROMOSOMES[c]}:{p}:{BASES[a]}:{BASES[b]}"
+        for c, p, a, b in zip(chromosome, position, first, second, strict=True)
+    ]
+
+
+def name_hashes(names: pa.StringArray) -> npt.NDArray[np.uint64]:
+    """A number (n,) per name, equal for equal names; the names themselves would take ten times the memory."""
+    import pandas as pd
+
+    return np.asarray(pd.util.hash_array(names.to_numpy(zero_copy_only=False), categorize=False))
+
+
+def letters(codes: Codes, words: tuple[str, ...]) -> pa.StringArray:
+    """Codes (n,) as words; negative ones as null."""
+    import pyarrow as pa
+
+    indices = pa.array(codes.astype(np.int32), mask=codes < 0)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(words)).cast(pa.string())

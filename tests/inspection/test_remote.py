@@ -1,0 +1,128 @@
+"""Inspecting what lies elsewhere, on a server that plays GEO, the GDC and a plain site."""
+
+import re
+
+import pytest
+
+from consilience.foundation.errors import DownloadError
+from consilience.inspection.remote import inspect_addresses
+from consilience.inspection.show import plain
+from consilience.inspection.targets import inspect_target
+from consilience.study.sections import FetchSection
+from fake_gdc import FakeGdc, kich
+from faults import Fault
+from sites import FILES, lay_out_series, mirrors
+
+SERIES = """!Series_title\t"Biopsies"
+!Series_geo_accession\t"GSE123456"
+!Series_type\t"Expression profiling by high throughput sequencing"
+!Series_supplementary_file\t"{supplement}"
+!Sample_title\t"a 1"\t"a 2"\t"a 3"\t"b 1"\t"b 2"\t"b 3"
+!Sample_geo_accession\t"GSM1"\t"GSM2"\t"GSM3"\t"GSM4"\t"GSM5"\t"GSM6"
+!Sample_type\t"SRA"\t"SRA"\t"SRA"\t"SRA"\t"SRA"\t"SRA"
+!Sample_organism_ch1\t"Homo sapiens"\t"Homo sapiens"\t"Homo sapiens"\t"Homo sapiens"\t"Homo sapiens"\t"Homo sapiens"
+!Sample_characteristics_ch1\t"disease: ill"\t"disease: ill"\t"disease: ill"\t"disease: healthy"\t"disease: healthy"\t"disease: healthy"
+!Sample_platform_id\t"GPL16791"\t"GPL16791"\t"GPL16791"\t"GPL16791"\t"GPL16791"\t"GPL16791"
+!series_matrix_table_begin
+"ID_REF"\t"GSM1"\t"GSM2"\t"GSM3"\t"GSM4"\t"GSM5"\t"GSM6"
+!series_matrix_table_end
+"""
+
+
+@pytest.fixture
+def settings(replay, tmp_path):
+    return FetchSection(cache=str(tmp_path / "cache"), mirrors=mirrors(replay), attempts=2, stall_seconds=5.0)
+
+
+def serve_series(replay, tmp_path, *supplements):
+    text = SERIES.replace("{supplement}", supplements[0] if supplements else "NONE")
+    matrix = tmp_path / "matrix.txt"
+    matrix.write_text(text)
+    root = tmp_path / "geo"
+    lay_out_series(root, "GSE123456", matrices={"GSE123456_series_matrix.txt": matrix},
+                   supplements=dict.fromkeys(supplements, b"gene\t1\n" * 40))  # fmt: skip
+    replay.serve_folder("/geo", root)
+
+
+def test_a_series(replay, tmp_path, settings):
+    serve_series(replay, tmp_path, "GSE123456_raw_counts.txt.gz", "GSE123456_fpkm.txt.gz")
+    found = inspect_target("GSE123456", settings=settings)
+    assert found.kind == "bulk"
+    assert [one.name for one in found.files] == [
+        "GSE123456_series_matrix.txt", "GSE123456_fpkm.txt.gz", "GSE123456_raw_counts.txt.gz",
+    ]  # fmt: skip
+    assert found.facts["samples"] == "6"
+    assert found.facts["platform"] == "GPL16791 (6)"
+    assert "GSE123456_raw_counts.txt.gz" in found.facts["a study would fetch"]
+    cells = found.proposal.cells
+    assert (cells["source"], cells["location"]) == ("geo", "GSE123456")
+    assert (cells["condition"], cells["case"], cells["control"]) == ("disease", "ill", "healthy")
+    asked = [one.path for one in replay.requests]
+    assert not [path for path in asked if path.endswith(("_counts.txt.gz", "_fpkm.txt.gz"))]
+
+
+def test_a_series_of_cells(replay, tmp_path, settings):
+    serve_series(replay, tmp_path, "GSE123456_matrix.mtx.gz", "GSE123456_barcodes.tsv.gz",
+                 "GSE123456_features.tsv.gz")  # fmt: skip
+    found = inspect_target("GSE123456", settings=settings)
+    assert found.kind == found.proposal.cells["kind"] == "single_cell"
+    assert any(one.startswith("donor: cells need") for one in found.proposal.decide)
+
+
+def test_what_a_study_could_not_fetch_is_said(replay, tmp_path, settings):
+    serve_series(replay, tmp_path)
+    found = inspect_target("GSE123456", settings=settings)
+    assert any("a study could not fetch this series as it is" in note for note in found.notes)
+    assert found.proposal.cells["condition"] == "disease"
+
+
+def test_a_series_that_is_not_there(replay, settings):
+    replay.serve("/geo/other", b"")
+    with pytest.raises(DownloadError, match="nothing is served for this series"):
+        inspect_target("GSE999", settings=settings)
+
+
+def test_projects(replay, settings):
+    FakeGdc(kich(8)).serve(replay)
+    found = inspect_target("TCGA-KICH", settings=settings)
+    assert found.facts["files"].startswith("8 STAR counts")
+    (types,) = [one for one in found.columns if one.name == "sample_type"]
+    assert types.levels == (("Primary Tumor", 4), ("Solid Tissue Normal", 4))
+    cells = found.proposal.cells
+    assert (cells["condition"], cells["case"], cells["control"], cells["donor"]) == (
+        "sample_type", "Primary Tumor", "Solid Tissue Normal", "case_id",
+    )  # fmt: skip
+    assert not [one for one in replay.requests if re.search("/data/?", one.path)]
+
+
+def test_an_address_is_only_begun(replay, settings):
+    replay.serve("/files/big.tsv", b"gene\ts1\n" + b"TP53\t1\n" * 200_000)
+    found = inspect_target(f"{FILES}big.tsv", settings=settings)
+    assert [(one.name, one.what) for one in found.files] == [("big.tsv", "table")]
+    assert found.proposal.cells["source"] == "url"
+    assert any("fetch them and inspect again" in note for note in found.notes)
+
+
+def test_an_address_that_serves_a_page_is_said(replay, settings):
+    replay.serve("/files/x.h5ad", b"<!DOCTYPE html><html>log in</html>")
+    found = inspect_target(f"{FILES}x.h5ad", settings=settings)
+    assert any("web page" in note for note in found.notes)
+    assert found.files[0].what == "unknown"
+
+
+def test_an_address_that_does_not_answer_is_said(replay, settings):
+    replay.serve("/files/x.tsv", b"a\tb\n")
+    replay.fault("/files/x.tsv", Fault.status(503), times=9)
+    found = inspect_target(f"{FILES}x.tsv", settings=settings)
+    assert found.notes
+
+
+def test_a_known_data_set_says_what_is_known(tmp_path):
+    settings = FetchSection(cache=str(tmp_path / "cache"), offline=True)
+    found = inspect_addresses("norman-2019", kind="perturbation", settings=settings, folder=tmp_path)
+    (about,) = found.facts.values()
+    assert "doi:10.1126/science.aax4438" in about
+    assert "CC BY 4.0" in about
+    assert found.files[0].bytes == 698680199
+    text = "\n".join(plain(found))
+    assert "\tperturbation\turl\tnorman-2019\t" in text
