@@ -60,7 +60,12 @@ def text(columns: dict[str, Any], *, separator: str = "\t") -> bytes:
     n = max(len(c) for c in columns.values() if not isinstance(c, str))
     rows = [names]
     for k in range(n):
-        rows.append([_cell(c if isinstance(c, str) else c.iloc[k] if hasattr(c, "iloc") else c[k]) for c in columns.values()])
+        rows.append(
+            [
+                _cell(c if isinstance(c, str) else c.iloc[k] if hasattr(c, "iloc") else c[k])
+                for c in columns.values()
+            ]
+        )
     if separator == "padded":  # as PLINK 1 writes: right-aligned, blanks before the first cell too
         return "".join(" " + " ".join(f"{c:>14}" for c in row) + " \n" for row in rows).encode()
     return "".join(separator.join(row) + "\n" for row in rows).encode()
@@ -252,7 +257,9 @@ def aligned(table: pd.DataFrame) -> pd.DataFrame:
     """Effects of the alphabetically first allele, so that the coding of a file does not matter."""
     turn = (table["effect_allele"] > table["other_allele"]).to_numpy()
     out = table.copy()
-    out.loc[turn, ["effect_allele", "other_allele"]] = table.loc[turn, ["other_allele", "effect_allele"]].to_numpy()
+    out.loc[turn, ["effect_allele", "other_allele"]] = table.loc[
+        turn, ["other_allele", "effect_allele"]
+    ].to_numpy()
     for name in ("beta", "z", "beta_standardised"):
         out.loc[turn, name] = -table.loc[turn, name]
     out.loc[turn, "effect_allele_frequency"] = 1 - table.loc[turn, "effect_allele_frequency"]

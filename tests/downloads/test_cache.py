@@ -40,7 +40,10 @@ def start(url, folder, raw, root):
 @pytest.mark.parametrize(
     ("url", "name"),
     [
-        ("https://ftp.ncbi.nlm.nih.gov/geo/series/GSE1nnn/a.txt.gz", "ftp.ncbi.nlm.nih.gov/geo/series/GSE1nnn/a.txt.gz"),
+        (
+            "https://ftp.ncbi.nlm.nih.gov/geo/series/GSE1nnn/a.txt.gz",
+            "ftp.ncbi.nlm.nih.gov/geo/series/GSE1nnn/a.txt.gz",
+        ),
         ("http://127.0.0.1:8000/a", "127.0.0.1_8000/a"),
         ("https://h.org/dir/", "h.org/dir/_index"),
         ("https://h.org", "h.org/_index"),
@@ -119,7 +122,9 @@ def test_a_changed_file_is_thrown_away_and_fetched_again(replay, downloads, tmp_
     held.chmod(0o644)
     held.write_bytes(content[:-1] + b"?")
     assert not downloads().has(wanted)
-    with pytest.raises(DownloadError, match="cannot be used: its bytes are no longer those that were downloaded"):
+    with pytest.raises(
+        DownloadError, match="cannot be used: its bytes are no longer those that were downloaded"
+    ):
         downloads(offline=True).bring([wanted], into=tmp_path / "raw")
     with caplog.at_level("WARNING"):
         downloads().bring([wanted], into=tmp_path / "raw")
@@ -224,7 +229,7 @@ def test_mirrors_change_the_server_but_not_the_name(replay, downloads, tmp_path,
     assert one.url == NCBI + "suppl/a.gz"
     assert (tmp_path / "cache/ftp.ncbi.nlm.nih.gov/geo/suppl/a.gz").is_file()
     for bad in ({"https://h.org": "https://i.org/"}, {"https://h.org/": "ftp://i.org/"}):
-        with pytest.raises(DownloadError, match="must end in '/'|not an address"):
+        with pytest.raises(DownloadError, match=r"must end in '/'|not an address"):
             downloads(mirrors=bad)
 
 
@@ -293,12 +298,20 @@ def test_a_stopped_job_leaves_parts_that_the_next_one_continues(replay, download
     url = replay.serve("/a.gz", content)
     replay.fault("/a.gz", Fault.stall(30, after=150_000))
     one = downloads(stall_seconds=20.0)
-    one_thread = threading.Thread(target=lambda: pytest.raises(DownloadError, one.fill, [Download("a.gz", url)]))
+    ended = []
+
+    def fill():
+        with pytest.raises(DownloadError, match="stopped") as caught:
+            one.fill([Download("a.gz", url)])
+        ended.append(caught.value)
+
+    one_thread = threading.Thread(target=fill)
     one_thread.start()
     assert serve_until(replay, lambda: replay.sent >= 150_000)
     one._stop.set()
     replay._closing.set()  # ends the stall
     one_thread.join(timeout=20)
+    assert ended
     replay._closing.clear()
     downloads().bring([Download("a.gz", url)], into=tmp_path / "raw")
     assert (tmp_path / "raw" / "a.gz").read_bytes() == content
@@ -307,7 +320,9 @@ def test_a_stopped_job_leaves_parts_that_the_next_one_continues(replay, download
 
 def test_the_log_tells_files_bytes_rate_and_time_left(caplog):
     now = [0.0]
-    meter = Meter([Download("a", "u", bytes=4_000_000), Download("b", "u", bytes=6_000_000)], clock=lambda: now[0])
+    meter = Meter(
+        [Download("a", "u", bytes=4_000_000), Download("b", "u", bytes=6_000_000)], clock=lambda: now[0]
+    )
     with caplog.at_level("INFO"):
         meter.begin("a", 1_000_000)
         now[0] = 4.0

@@ -51,11 +51,15 @@ def seen_by(server):
 def test_only_authorised_requests_to_its_server_carry_it(replay, downloads, tmp_path, token_file, spoken):
     replay.serve("/gdc/data/1", b"controlled")
     replay.serve("/gdc/status", b"{}")
-    one = downloads(mirrors={"https://api.gdc.cancer.gov/": replay.url + "/gdc/"}, gdc_token_file=str(token_file))
+    one = downloads(
+        mirrors={"https://api.gdc.cancer.gov/": replay.url + "/gdc/"}, gdc_token_file=str(token_file)
+    )
     one.bring([Download("1", DATA, authorised=True)], into=tmp_path / "raw")
     one.read("https://api.gdc.cancer.gov/status")
     assert seen_by(replay) == [CANARY, None]
-    assert one.place_of(Download("1", DATA)).stat().st_mode & 0o077 == 0, "controlled data is not for everybody here"
+    assert one.place_of(Download("1", DATA)).stat().st_mode & 0o077 == 0, (
+        "controlled data is not for everybody here"
+    )
     assert CANARY.encode() not in written(tmp_path)
     assert CANARY not in spoken.getvalue()
 
@@ -64,7 +68,9 @@ def test_a_redirect_to_another_origin_does_not_take_it_along(replay, downloads, 
     with ReplayServer() as other:
         other.serve("/elsewhere", b"data")
         replay.fault("/data/1", Fault.redirect(other.url + "/elsewhere"))
-        one = downloads(mirrors={"https://api.gdc.cancer.gov/": replay.url + "/"}, gdc_token_file=str(token_file))
+        one = downloads(
+            mirrors={"https://api.gdc.cancer.gov/": replay.url + "/"}, gdc_token_file=str(token_file)
+        )
         one.bring([Download("1", DATA, authorised=True)], into=tmp_path / "raw")
         assert seen_by(replay) == [CANARY]
         assert seen_by(other) == [None]
@@ -83,7 +89,9 @@ def test_a_redirect_on_its_server_keeps_it(replay, downloads, tmp_path, token_fi
 ECHOES = {
     "title": Answer(f"<html><title>{CANARY}</title>".encode()),
     "status": Answer(CANARY.encode(), 403),
-    "body": Answer(f'{{"error": "{"x" * 290} {CANARY}"}}'.encode(), 400, {"Content-Type": "application/json"}),
+    "body": Answer(
+        f'{{"error": "{"x" * 290} {CANARY}"}}'.encode(), 400, {"Content-Type": "application/json"}
+    ),
     "redirect": Answer(b"", 302, {"Location": f"ftp://h.org/{'x' * 60}?token={CANARY}"}),
     "password": Answer(b"", 302, {"Location": f"https://user:{CANARY}@h.org/"}),
     "gone": Answer(b"", 500, {"Retry-After": CANARY}),
@@ -92,7 +100,9 @@ ECHOES = {
 
 
 @pytest.mark.parametrize("name", ECHOES)
-def test_a_server_that_repeats_it_does_not_get_it_written(replay, downloads, tmp_path, token_file, spoken, name):
+def test_a_server_that_repeats_it_does_not_get_it_written(
+    replay, downloads, tmp_path, token_file, spoken, name
+):
     replay.serve("/data/1", lambda _: ECHOES[name], etag=False, last_modified=False)
     one = downloads(
         mirrors={"https://api.gdc.cancer.gov/": replay.url + "/"}, gdc_token_file=str(token_file), attempts=1
@@ -137,7 +147,10 @@ def test_other_servers_never_see_it():
 def test_it_is_read_from_a_private_file_or_the_environment(tmp_path, token_file, monkeypatch):
     monkeypatch.setenv("GDC_TOKEN", "from-the-environment")
     assert read_token(FetchSection()).scrub("from-the-environment") == "<token>"
-    assert read_token(FetchSection(gdc_token_file="secret/token.txt"), folder=tmp_path).scrub(CANARY) == "<token>"
+    assert (
+        read_token(FetchSection(gdc_token_file="secret/token.txt"), folder=tmp_path).scrub(CANARY)
+        == "<token>"
+    )
     monkeypatch.delenv("GDC_TOKEN")
     assert not read_token(FetchSection())
 
@@ -159,6 +172,10 @@ def test_files_that_are_no_private_token_are_refused(tmp_path, token_file):
         assert text[:5] not in str(caught.value)
     link = tmp_path / "link"
     link.symlink_to(token_file)
-    for path, match in ((tmp_path, "not a regular file|cannot be read"), (link, "cannot be read"), (tmp_path / "no", "cannot be read")):
+    for path, match in (
+        (tmp_path, "not a regular file|cannot be read"),
+        (link, "cannot be read"),
+        (tmp_path / "no", "cannot be read"),
+    ):
         with said(match):
             read_token(FetchSection(gdc_token_file=str(path)))

@@ -16,7 +16,9 @@ def hdf5(version):
     import h5py
 
     held = io.BytesIO()
-    with h5py.File(held, "w", libver={0: ("earliest", "v108"), 2: ("v108", "v108"), 3: "latest"}[version]) as file:
+    with h5py.File(
+        held, "w", libver={0: ("earliest", "v108"), 2: ("v108", "v108"), 3: "latest"}[version]
+    ) as file:
         file["x"] = list(range(5000))
     content = held.getvalue()
     assert content[8] == version
@@ -83,7 +85,10 @@ def test_a_cut_at_any_byte_is_noticed(tmp_path, name):
     content = WHOLE[name]
     ends = {len(content) - 1}
     if name == "members.txt.bgz":
-        ends = {sum(len(gzip.compress(TEXT[m : m + 900], mtime=0)) for m in range(0, n, 900)) for n in range(900, 9000, 900)}
+        ends = {
+            sum(len(gzip.compress(TEXT[m : m + 900], mtime=0)) for m in range(0, n, 900))
+            for n in range(900, 9000, 900)
+        }
     if name == "a.bz2":
         ends = {len(content) // 2}
     if name == "padded.gz":
@@ -97,7 +102,7 @@ def test_a_cut_at_any_byte_is_noticed(tmp_path, name):
             unnoticed.append(n)
     if name == "a.tar":
         # tar is padded with zeros to 10240 bytes; two blocks of them are its end
-        assert all(n >= 2 * (512 + 1024) + 512 for n in unnoticed)
+        assert all(n >= 2 * (512 + 1024) + 512 for n in unnoticed), unnoticed
     elif name == "a.json":
         assert unnoticed in ([], [len(content) - 1])  # the last newline
     elif name in {"v0.h5ad", "v2.h5", "v3.h5"}:

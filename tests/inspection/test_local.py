@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from consilience.cli import app, main
 from consilience.foundation.errors import DataError
-from consilience.inspection.show import plain, safe, size_text
+from consilience.inspection.show import plain, safe, show, size_text
 from consilience.inspection.statistics import is_statistics
 from consilience.inspection.targets import inspect_target
 from consilience.preflight import preflight
@@ -240,3 +240,23 @@ def test_series_of_the_kit_as_folders(kit, tmp_path, parts, expected):
     found = inspect_target(str(folder))
     assert {key: found.proposal.cells.get(key, "") for key in expected} == expected
     check_row(tmp_path, found, folder=tmp_path)
+
+
+def test_a_terminal_gets_tables_and_nothing_else(tmp_path, monkeypatch, capsys):
+    path = write_tables(tmp_path, counts(), level="[bold]\x1b[31mnormal\x07 :skull:")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    show(inspect_target(str(path)))
+    text = capsys.readouterr().out
+    assert "[bold]\\x1b[31mnormal\\x07 :skull:" in text
+    assert "┃" in text
+    assert not set(text) & set("\x1b\x07")
+
+
+@pytest.mark.real_data
+def test_one_file_of_a_folder_is_looked_at_alone(kit):
+    found = inspect_target(str(kit / "geo_as_served" / "GSE89408_series_header.txt.gz"))
+    assert found.facts["samples"] == "218"
+    assert found.proposal.cells["condition"] == "disease"
+    assert [one.name for one in found.files] == ["GSE89408_series_header.txt.gz"]

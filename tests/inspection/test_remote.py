@@ -4,10 +4,13 @@ import re
 
 import pytest
 
+from consilience.downloads.downloads import Downloads
 from consilience.foundation.errors import DownloadError
 from consilience.inspection.remote import inspect_addresses
 from consilience.inspection.show import plain
 from consilience.inspection.targets import inspect_target
+from consilience.sources.addresses import plan_addresses
+from consilience.study.cohorts import Cohort
 from consilience.study.sections import FetchSection
 from fake_gdc import FakeGdc, kich
 from faults import Fault
@@ -126,3 +129,24 @@ def test_a_known_data_set_says_what_is_known(tmp_path):
     assert found.files[0].bytes == 698680199
     text = "\n".join(plain(found))
     assert "\tperturbation\turl\tnorman-2019\t" in text
+
+
+def test_what_is_in_the_cache_is_looked_into(replay, tmp_path, settings):
+    samples = "sample\tpatient\tdisease\n" + "".join(
+        f"s{k}\tp{k}\t{'ill' if k % 2 else 'healthy'}\n" for k in range(8)
+    )
+    counts = (
+        "\t".join(["gene", *(f"s{k}" for k in range(8))]) + "\n" + "TP53\t" + "\t".join("12345678") + "\n"
+    )
+    replay.serve("/files/x.tsv", counts.encode())
+    replay.serve("/files/x.samples.tsv", samples.encode())
+    location = f"{FILES}x.tsv|{FILES}x.samples.tsv"
+    begun = inspect_target(location, settings=settings)
+    assert begun.proposal.cells.get("condition", "") == ""
+    wanted = plan_addresses(cohort=Cohort("c", "bulk", "url", location=location)).downloads
+    Downloads(settings).bring(wanted, into=tmp_path / "raw")
+    offline = settings.model_copy(update={"offline": True})
+    found = inspect_target(location, settings=offline)
+    assert found.facts["units"] == "counts"
+    cells = found.proposal.cells
+    assert (cells["source"], cells["location"], cells["condition"]) == ("url", location, "disease")

@@ -1,10 +1,16 @@
 """Plans for files at given addresses: their names, the choice among them, and what is refused."""
 
+import io
+import tarfile
+
 import pytest
 
 from consilience.foundation.errors import DownloadError
+from consilience.foundation.files import read_json
 from consilience.sources.addresses import file_name, plan_addresses
+from consilience.sources.fetch import fetch_cohort
 from consilience.study.cohorts import Cohort
+from consilience.study.sections import FetchSection
 
 SITE = "https://example.org/data"
 
@@ -87,3 +93,24 @@ def test_a_name_of_the_catalogue():
     assert (found.bytes, len(found.md5)) == (698680199, 32)
     with pytest.raises(DownloadError, match=r"did you mean 'norman-2019'\?"):
         plan("norman-2091")
+
+
+def test_the_whole_way_with_an_archive(replay, tmp_path):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name in ("EUR/1.bed", "EUR/1.bim", "EUR/README.txt"):
+            member = tarfile.TarInfo(name)
+            member.size = 3
+            archive.addfile(member, io.BytesIO(b"abc"))
+    replay.serve("/d/panel.tgz", packed.getvalue())
+    replay.serve("/d/gwas.tsv", b"rsid\tbeta\nrs1\t0.1\n")
+    cohort = Cohort("c", "summary_statistics", "url", location=f"{SITE}/gwas.tsv|{SITE}/panel.tgz",
+                    files=("gwas.*", "*.bed", "*.bim"))  # fmt: skip
+    settings = FetchSection(cache=str(tmp_path / "cache"), mirrors={f"{SITE}/": f"{replay.url}/d/"})
+    fetch_cohort(cohort=cohort, served_dir=None, raw_dir=tmp_path / "raw", folder=tmp_path, settings=settings)
+    record = read_json(tmp_path / "raw" / "provenance.json")
+    assert [(one["name"], one["url"]) for one in record["files"]] == [
+        ("gwas.tsv", f"{SITE}/gwas.tsv"),
+        ("panel/EUR/1.bed", f"{SITE}/panel.tgz"),
+        ("panel/EUR/1.bim", f"{SITE}/panel.tgz"),
+    ]

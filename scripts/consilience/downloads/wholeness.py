@@ -89,7 +89,7 @@ def _check_for(start: bytes, name: str) -> Callable[[Path], str | None] | None:
         return _parquet
     if start.startswith(HDF5):
         return _hdf5
-    if start[257:262] == b"ustar":
+    if start[257:262] == b"ustar" or name.endswith(".tar"):
         return _tar
     return _json if name.endswith(".json") else None
 
@@ -141,23 +141,22 @@ def _zip(path: Path) -> str | None:
 
 
 def _tar(path: Path) -> str | None:
-    """Every member lies inside the file, and zeros come after the last one."""
-    size = path.stat().st_size
-    end = 0
+    """Every member lies inside the file, and a block of zeros comes after the last one."""
     try:
         with tarfile.open(path, "r:") as archive:
-            while (member := archive.next()) is not None:
-                end = member.offset_data + (-(-member.size // 512) * 512 if member.isfile() else 0)
+            while archive.next() is not None:
                 archive.members = []  # type: ignore[attr-defined]  # else every header stays in memory
-            end = max(end, archive.offset)
+            end = archive.offset
     except (tarfile.TarError, EOFError, OverflowError, ValueError) as error:
         return f"the tar file is cut or damaged ({error})"
-    if end > size:
+    if end > path.stat().st_size:
         return "the tar file is cut"
     with path.open("rb") as handle:
-        handle.seek(max(0, size - 512))
-        last = handle.read()
-    return None if len(last) == 512 and not last.strip(b"\0") else NO_END
+        handle.seek(end)
+        last = handle.read(tarfile.BLOCKSIZE)
+    if last.strip(b"\0"):
+        return "the tar file is cut or damaged in the header of a member"
+    return None if len(last) == tarfile.BLOCKSIZE else NO_END
 
 
 def _parquet(path: Path) -> str | None:

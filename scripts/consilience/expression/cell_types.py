@@ -1,7 +1,8 @@
 """Types of cells from lists of marker genes, for cohorts that come without labels.
 
-The score of a type is the mean log-normalised expression of its markers minus that of control genes that are
-seen in as many cells; a cell gets the type of its highest score, or "unassigned" where no type stands out.
+The score of a type is the mean log-normalised expression of its markers. A cell gets the type of its highest
+score; it stays "unassigned" where the next type is close, or where these markers are not above control genes
+that are seen in as many cells. (Taking the controls off before types are compared did worse: lab notes.)
 
 Assumptions: every type in the cohort is in the list, and its markers are expressed in its cells only.
 Limits: types that are close to each other (CD4 and CD8 T cells, states of fibroblasts) are confused in cells
@@ -42,13 +43,14 @@ N_BINS, CONTROLS = 24, 50
 
 @dataclass(frozen=True, slots=True)
 class MarkerScores:
-    """What scores a cell: `weights` (genes, types) on log-normalised values; markers `measured` of `listed`.
+    """What scores a cell: `weights` and `controls` (genes, types) on log-normalised values.
 
-    `left_out` are types of which too few markers are measured.
+    Of each type, markers `measured` of those `listed`; `left_out` are types of which too few are measured.
     """
 
     types: tuple[str, ...]
     weights: npt.NDArray[np.float32]
+    controls: npt.NDArray[np.float32]
     measured: tuple[int, ...]
     listed: tuple[int, ...]
     left_out: tuple[str, ...]
@@ -80,28 +82,23 @@ def load_markers(name: str, *, table: GeneTable) -> dict[str, dict[str, float]]:
     symbols = resolve([row[places[1]] if len(row) > places[1] else "" for row in rows], table=table).symbol
     markers: dict[str, dict[str, float]] = {}
     for row, symbol in zip(rows, symbols, strict=True):
-        markers.setdefault(*_entry(row, symbol, places, shown(path)))[symbol] = float(row[places[2]])
+        kind, weight = _checked(row, symbol, places, shown(path))
+        markers.setdefault(kind, {})[symbol] = weight
     return markers
 
 
-def _entry(
-    row: Sequence[str], symbol: str, places: Sequence[int], where: str
-) -> tuple[str, dict[str, float]]:
-    """The type of a row of the table, checked; and an empty set of markers for it."""
+def _checked(row: Sequence[str], symbol: str, places: Sequence[int], where: str) -> tuple[str, float]:
+    """The type and the weight of a row of the table."""
+    said = " ".join(row)[:60]
     try:
-        kind, gene, weight = (row[place].strip() for place in places)
-        fine = bool(kind) and np.isfinite(float(weight)) and float(weight) != 0
+        kind, gene, weight = row[places[0]].strip(), row[places[1]], float(row[places[2]])
     except (IndexError, ValueError):
-        raise DataError(
-            "a row is not a type, a gene and a weight", where=where, value=" ".join(row)[:60]
-        ) from None
-    if not fine:
-        raise DataError(
-            "a marker needs a type and a weight other than 0", where=where, value=" ".join(row)[:60]
-        )
+        raise DataError("a row is not a type, a gene and a weight", where=where, value=said) from None
+    if not kind or not np.isfinite(weight) or weight == 0:
+        raise DataError("a marker needs a type and a weight other than 0", where=where, value=said)
     if not symbol:
         raise DataError("a marker is no known human gene", where=where, value=gene)
-    return kind, {}
+    return kind, weight
 
 
 def marker_scores(
@@ -113,8 +110,8 @@ def marker_scores(
 ) -> MarkerScores:
     """Turn markers into weights of the measured genes; `abundance` (genes,) cells in which each is seen.
 
-    Positive markers are averaged by their weights and compared with up to 50 control genes each, drawn from
-    the genes of like abundance that are no marker of any type; negative ones are taken off.
+    Positive markers are averaged by their weights, negative ones taken off. Each positive marker has up to 50
+    control genes, drawn from the genes of like abundance that are no marker of any type.
     """
     row_of = {symbol: row for row, symbol in enumerate(symbols)}
     is_marker = np.zeros(len(symbols), dtype=bool)
@@ -124,36 +121,35 @@ def marker_scores(
     bins[seen[np.argsort(abundance[seen], kind="stable")]] = (
         np.arange(seen.size) * N_BINS // max(1, seen.size)
     )
-    types, columns, measured, listed, left_out = [], [], [], [], []
-    for kind in sorted(markers):
-        found = {gene: w for gene, w in markers[kind].items() if gene in row_of and bins[row_of[gene]] >= 0}
-        positive = {gene: weight for gene, weight in found.items() if weight > 0}
-        if len(positive) < MIN_MARKERS:
-            left_out.append(kind)
-            continue
-        column = np.zeros(len(symbols))
-        for gene, weight in found.items():
-            column[row_of[gene]] += weight
-            controls = np.flatnonzero((bins == bins[row_of[gene]]) & ~is_marker)
-            if weight > 0 and controls.size:
-                chosen = rng.permutation(controls)[:CONTROLS]
-                column[chosen] -= weight / chosen.size
-        types.append(kind)
-        columns.append(column / sum(positive.values()))
-        measured.append(len(found))
-        listed.append(len(markers[kind]))
-    weights = np.array(columns, dtype=np.float32).reshape(len(types), len(symbols)).T
-    return MarkerScores(tuple(types), weights, tuple(measured), tuple(listed), tuple(left_out))
+    found = {
+        kind: {gene: w for gene, w in one.items() if gene in row_of and bins[row_of[gene]] >= 0}
+        for kind, one in sorted(markers.items())
+    }
+    types = [kind for kind, one in found.items() if sum(w > 0 for w in one.values()) >= MIN_MARKERS]
+    weights, controls = np.zeros((2, len(symbols), len(types)), dtype=np.float32)
+    for column, kind in enumerate(types):
+        total = sum(weight for weight in found[kind].values() if weight > 0)
+        for gene, weight in found[kind].items():
+            weights[row_of[gene], column] = weight / total
+            alike = np.flatnonzero((bins == bins[row_of[gene]]) & ~is_marker)
+            if weight > 0 and alike.size:
+                chosen = rng.permutation(alike)[:CONTROLS]
+                controls[chosen, column] += weight / total / chosen.size
+    return MarkerScores(
+        tuple(types), weights, controls, tuple(len(found[kind]) for kind in types),
+        tuple(len(markers[kind]) for kind in types), tuple(kind for kind in found if kind not in types),
+    )  # fmt: skip
 
 
 def decide(
-    scores: npt.NDArray[np.float32], *, margin: float = MARGIN
+    scores: npt.NDArray[np.float32], controls: npt.NDArray[np.float32], *, margin: float = MARGIN
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
-    """Type of each cell (-1: unsure) and how far its score is above the next; `scores` (cells, types)."""
+    """Type of each cell (-1: unsure) and how far its score is above the next; both given (cells, types)."""
+    best = np.argmax(scores, axis=1)
     ordered = np.sort(scores, axis=1)
     ahead = (ordered[:, -1] - ordered[:, -2]).astype(np.float64)
-    sure = (ahead >= margin) & (ordered[:, -1] > 0)
-    return np.where(sure, np.argmax(scores, axis=1), -1).astype(np.int32), ahead
+    stands_out = ordered[:, -1] > controls[np.arange(best.size), best]
+    return np.where((ahead >= margin) & stands_out, best, -1).astype(np.int32), ahead
 
 
 def label_cells(
@@ -176,7 +172,7 @@ def label_cells(
     for start, block in counts.blocks(BLOCK_CELLS, kept):
         mine = kept[start : start + block.shape[0]]
         logged = log_normalised(select_block(block, kept=mine, genes=genes), target_sum=target_sum)
-        chosen, ahead = decide(logged @ found.weights)
+        chosen, ahead = decide(logged @ found.weights, logged @ found.controls)
         rows = start + np.flatnonzero(mine)
         codes[rows], scores[rows] = np.where(chosen < 0, unassigned, chosen), ahead
     labels = Labels(codes, (*found.types, UNASSIGNED))
@@ -188,7 +184,7 @@ def _record(markers: str, found: MarkerScores, labels: Labels, n_kept: int) -> d
     types = zip(found.types, sizes[:-1], found.measured, found.listed, strict=True)
     return {
         "markers": Path(markers).name,
-        "method": "mean of markers minus mean of control genes of like abundance; highest score",
+        "method": "highest mean of markers, where it is above control genes and ahead of the next type",
         "types": [
             {"cell_type": kind, "n": int(n), "markers_measured": measured, "markers_listed": listed}
             for kind, n, measured, listed in types

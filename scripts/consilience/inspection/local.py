@@ -42,8 +42,8 @@ def inspect_local(path: Path, *, location: str, kind: str = "", source: str = "l
 
         return inspect_statistics(folder, files, location=location, notes=notes, source=source)
     if kind in {"single_cell", "perturbation", "cells"}:
-        return _cells(folder, files, location=location, kind=kind, notes=notes, source=source)
-    return inspect_bulk(folder, files, location=location, notes=notes, source=source)
+        return _cells(folder, files, location=location, kind=kind, notes=notes, source=source, place=path)
+    return inspect_bulk(folder, files, location=location, notes=notes, source=source, place=path)
 
 
 def _look_into(path: Path) -> tuple[RawFolder, tuple[FileSeen, ...], list[str]]:
@@ -91,11 +91,12 @@ def inspect_bulk(
     source: str = "local",
     facts: Mapping[str, str] | None = None,
     values: bool = True,
+    place: Path | None = None,
 ) -> Inspection:
     """Samples by genes: phenotypes, units, gene identity; without (readable) values, phenotypes alone."""
     found, said = dict(facts or {}), list(notes)
     matrix, units, why = _read_bulk(folder, said) if values else (None, "", "")
-    texts: Mapping[str, Sequence[str]] = matrix.columns if matrix else _phenotypes(folder, said)
+    texts: Mapping[str, Sequence[str]] = matrix.columns if matrix else _phenotypes(place or folder.path, said)
     columns = see_columns(texts)
     n_samples = columns[0].n if columns else 0
     if n_samples:
@@ -156,12 +157,12 @@ def _extent(matrix: BulkMatrix, words: str) -> str:
     return f"{len(matrix.genes):,} rows x {len(matrix.samples):,} samples; {words}"
 
 
-def _phenotypes(folder: RawFolder, notes: list[str]) -> Mapping[str, Sequence[str]]:
+def _phenotypes(place: Path, notes: list[str]) -> Mapping[str, Sequence[str]]:
     """Phenotypes without values: from a series matrix, an answer of the GDC, or a samples table."""
     from consilience.sources.phenotypes import peek_phenotypes
 
     try:
-        return peek_phenotypes(folder.path) or {}
+        return peek_phenotypes(place) or {}
     except ConsilienceError as error:
         notes.append(str(error))
         return {}
@@ -195,6 +196,7 @@ def _cells(
     kind: str,
     notes: list[str],
     source: str,
+    place: Path,
 ) -> Inspection:
     """Cells: how many, where the counts lie, genes, and the columns with few levels."""
     from consilience.sources.cells.read import read_cells
@@ -208,7 +210,7 @@ def _cells(
             matrix = read_cells(folder, cohort=cohort, scratch=Path(scratch))
         except ConsilienceError as error:
             notes = [*notes, f"the counts cannot be read as they lie here: {error}"]
-            texts = _phenotypes(folder, notes)
+            texts = _phenotypes(place, notes)
             columns = see_columns(texts)
         else:
             facts = {"cells": f"{matrix.n_cells:,}", "genes": ""} | _genes(matrix.genes)

@@ -26,7 +26,7 @@ from consilience.study.sections import FetchSection
 if TYPE_CHECKING:
     from consilience.downloads.downloads import Downloads
 
-SMALL = 200_000_000
+SMALL = 500_000_000
 """Files up to this size that are in the cache are looked into."""
 N_START = 512
 _CELLS = r"matrix\.mtx|barcodes|\.h5ad|filtered_(feature|gene)|\.loom"
@@ -127,8 +127,7 @@ def inspect_addresses(target: str, *, kind: str, settings: FetchSection, folder:
             facts[row.download.name] = about.removesuffix("; ")
     downloads = _open(settings, folder)
     with tempfile.TemporaryDirectory(prefix="consilience-") as scratch:
-        small = all((one.bytes or SMALL + 1) <= SMALL for one in wanted)
-        if small and not downloads.missing(wanted):
+        if _is_small(wanted) and not downloads.missing(wanted):
             _bring(wanted, downloads, Path(scratch))
             found = inspect_local(Path(scratch), location=target, kind=kind, source="url")
             return replace(found, target=target, facts=facts | dict(found.facts))
@@ -141,6 +140,11 @@ def inspect_addresses(target: str, *, kind: str, settings: FetchSection, folder:
     row_found = propose(kind=kind, source="url", location=target, columns=[])
     notes.append("the columns cannot be seen before the files are here: fetch them and inspect again")
     return Inspection(target, kind, files, facts, (), "samples", row_found, (*plan.notes, *notes))
+
+
+def _is_small(wanted: Sequence[Download]) -> bool:
+    """Whether files can be looked into at once (those of unknown size are none of the large known ones)."""
+    return sum(one.bytes or 0 for one in wanted) <= SMALL
 
 
 def _open(settings: FetchSection, folder: Path) -> Downloads:

@@ -58,6 +58,16 @@ ROBPCA = Citation(
     "Technometrics",
     "10.1198/004017004000000563",
 )
+QUANTILES = Citation(
+    "Bolstad2003",
+    "article",
+    "Bolstad, Benjamin M. and Irizarry, Rafael A. and Åstrand, Magnus and Speed, Terence P.",
+    "A comparison of normalization methods for high density oligonucleotide array data based on variance and "
+    "bias",
+    2003,
+    "Bioinformatics",
+    "10.1093/bioinformatics/19.2.185",
+)
 MAD_FILTERS = Citation(
     "McCarthy2017",
     "article",

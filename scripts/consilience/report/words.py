@@ -23,6 +23,9 @@ METRIC_WORDS = {
     "outlier_distance": "robust PCA distance",
     "pca_distance": "robust PCA distance",
     "size_factor": "size factor",
+    "typical_expression": "typical expression",
+    "spread": "spread of expression",
+    "share_above_background": "share of genes above background",
     "sex": "sex genes contradict the annotation",
 }
 

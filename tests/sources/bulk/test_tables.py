@@ -87,7 +87,7 @@ def test_an_annotation_column_of_text_is_an_id_column(tmp_path: Path) -> None:
         ("gene\tA\tB\tC\nTP53\t1\tx\t3\n", ["study.tsv:2:B", "'x'", "TP53"]),
         ("gene\tA\tB\tC\nTP53\t1\t1_0\t3\n", ["study.tsv:2:B", "'1_0'"]),
         ("gene\tA\tB\tC\nTP53\t1\t\u0661\t3\n", ["study.tsv:2:B"]),
-        ("gene\tA\tB\tC\nTP53\t1\t\t3\n", ["33.3%", "missing", "'TP53'", "'B'"]),
+        ("gene\tA\tB\tC\nTP53\t1\t\t3\n", ["33.3 %", "missing", "'TP53'", "'B'"]),
         ("gene\tA\tB\tC\nTP53\t1\tNA\t3\n", ["missing"]),
         ("gene\tA\tB\tC\nTP53\t1\tinf\t3\n", ["inf"]),
         ("gene\tA\tB\tC\nTP53\t1\t-2\t3\n", ["-2", "'B'"]),

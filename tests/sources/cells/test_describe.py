@@ -6,6 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from consilience.sources.cells.annotation import is_annotation, rows_of_cells
+from consilience.sources.cells.file_names import accession_of, is_unfiltered, sample_of
+from consilience.sources.cells.matrix import Labels
 from sources.cells.cell_files import (
     Truth,
     put,
@@ -16,10 +20,6 @@ from sources.cells.cell_files import (
     write_table,
     write_tenx_h5,
 )
-
-from consilience.sources.cells.annotation import is_annotation, rows_of_cells
-from consilience.sources.cells.file_names import accession_of, is_unfiltered, sample_of
-from consilience.sources.cells.matrix import Labels
 
 NAMES = [
     ("GSM123_name_filtered_feature_bc_matrix.h5", "GSM123_name"),

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+
+from consilience.foundation.errors import DataError
 from sources.cells.cell_files import (
     ONE_FILE,
     SYMBOLS,
@@ -28,8 +30,6 @@ from sources.cells.cell_files import (
     write_table,
     write_tenx_h5,
 )
-
-from consilience.foundation.errors import DataError
 
 
 @pytest.mark.parametrize("name", ONE_FILE)

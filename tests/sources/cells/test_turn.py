@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
-from sources.cells.cell_files import counts_of, read, same, some_cells, write_h5ad
 
 from consilience.foundation.errors import DataError
 from consilience.sources.cells.h5ad import open_h5ad
 from consilience.sources.cells.turn import Entries, turn_round
+from sources.cells.cell_files import counts_of, read, same, some_cells, write_h5ad
 
 
 def pieces_of(matrix: sparse.csc_matrix, size: int) -> list[Entries]:

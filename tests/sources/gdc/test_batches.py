@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import io
 import json
@@ -15,7 +16,7 @@ from consilience.downloads.downloads import Downloads
 from consilience.foundation.errors import DownloadError
 from consilience.foundation.seeds import stream
 from consilience.sources.fetch import fetch_cohort
-from consilience.sources.gdc.batches import LARGEST_EXTRA, fill_cache, unpack_stream
+from consilience.sources.gdc.batches import MOST_EXTRA, Inflated, fill_cache, unpack_stream
 from consilience.sources.gdc.plan import plan_project
 from consilience.sources.plans import Plan
 from consilience.study.cohorts import Cohort
@@ -26,6 +27,11 @@ from replay import Answer, Fault, ReplayServer, Request
 COHORT = Cohort("kich", "bulk", "gdc", "TCGA-KICH")
 DATA = "/gdc/data"
 TOKEN = "canary-5f1d7c2e9b"
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consilience.sources.gdc.batches.PAUSE", 0.0)
 
 
 def settings_of(gdc: FakeGdc, server: ReplayServer, folder: Path, **more: object) -> FetchSection:
@@ -214,7 +220,7 @@ def test_when_batches_fail_the_files_come_one_by_one(
     replay.fault(DATA, fault, times=50)
     raw = fetched(gdc, replay, tmp_path, gdc_batch=2)
     assert sum("/" in name for name in raw) == 8
-    assert len(batches(replay)) == 2, "after two batches that brought nothing, no more are asked for"
+    assert len(batches(replay)) == 3, "after three batches that brought nothing, no more are asked for"
     assert len(singles(replay)) == 8
 
 
@@ -242,7 +248,7 @@ def test_no_member_is_trusted(replay: ReplayServer, tmp_path: Path) -> None:
 
 def test_a_huge_stranger_ends_the_batch(replay: ReplayServer, tmp_path: Path) -> None:
     gdc = FakeGdc(kich(3))
-    gdc.extras = [extra("stranger.bin", content=bytes(LARGEST_EXTRA + 1))]
+    gdc.extras = [extra("stranger.bin", content=bytes(MOST_EXTRA + 1))]
     raw = fetched(gdc, replay, tmp_path)
     assert len(batches(replay)) == 1
     assert len(singles(replay)) == 3
@@ -305,3 +311,33 @@ def test_a_refusal_is_quoted_in_the_servers_words(replay: ReplayServer, tmp_path
     replay.serve("/gdc/files", lambda _request: Answer(b'{"message": "Invalid filters"}', status=400))
     with pytest.raises(DownloadError, match=r"400.*'Invalid filters'"):
         planned(Downloads(settings))
+
+
+def test_an_archive_that_is_not_compressed_is_read_too() -> None:
+    gdc = FakeGdc(kich(3))
+    archive = gzip.decompress(gdc.archive([hit["file_id"] for hit, _ in gdc.files]))
+    keeper, kept = Keeper(), set[str]()
+    unpack_stream(io.BytesIO(archive), wanted=planned_from(gdc).downloads, downloads=keeper, kept=kept)  # type: ignore[arg-type]
+    assert len(kept) == 3
+
+
+@pytest.mark.parametrize("n", [1, 7, 1000, 70_000])
+def test_inflating_gives_the_same_bytes_for_any_size_of_pieces(n: int) -> None:
+    content = stream(2, "bytes").bytes(50_000) + bytes(300_000)
+
+    class Drips(io.BytesIO):
+        def read1(self, size: int | None = -1) -> bytes:
+            return self.read(min(n, size or n))
+
+    for packed in (gzip.compress(content, mtime=0), content):
+        inflated = Inflated(Drips(packed), most=len(content))
+        assert inflated.peek(100) == content[:100]
+        pieces = []
+        while piece := inflated.read(max(n, 999)):
+            pieces.append(piece)
+        assert b"".join(pieces) == content
+        assert inflated.error is None
+    short = Inflated(Drips(gzip.compress(content, mtime=0)), most=len(content) - 1)
+    while short.read(10_000):
+        pass
+    assert "far more than was asked for" in str(short.error)

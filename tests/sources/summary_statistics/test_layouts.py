@@ -9,6 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
+from consilience.foundation.errors import ConfigError, DataError
+from consilience.sources.summary_statistics.layout import OURS
+from consilience.sources.summary_statistics.layouts import layout_of, layouts
 from served_associations import (
     EQTL_LAYOUTS,
     GWAS_LAYOUTS,
@@ -24,10 +28,6 @@ from served_associations import (
     text,
 )
 
-from consilience.foundation.errors import ConfigError, DataError
-from consilience.sources.summary_statistics.layout import OURS
-from consilience.sources.summary_statistics.layouts import layout_of, layouts
-
 WHOLE = study()
 PLACELESS = {"ma", "metal", "metal_z", "z"}
 STANDARDISED = {"metal_z", "z"}
@@ -41,7 +41,9 @@ def check_gwas(found: pd.DataFrame, *, key: str) -> None:
     assert got["rsid"].tolist() == want["rsid"].tolist()
     assert got["z"].to_numpy() == pytest.approx(want["z"].to_numpy() * sign, rel=1e-9, abs=1e-9)
     assert got["n"].tolist() == [float(N)] * len(want)
-    assert got["beta_standardised"].to_numpy() == pytest.approx(want["z"] * sign / np.sqrt(N), rel=1e-9, abs=1e-9)
+    assert got["beta_standardised"].to_numpy() == pytest.approx(
+        want["z"] * sign / np.sqrt(N), rel=1e-9, abs=1e-9
+    )
     if key not in STANDARDISED:
         assert got["beta"].to_numpy() == pytest.approx(want["beta"] * sign, rel=1e-9)
         assert got["standard_error"].to_numpy() == pytest.approx(want["se"], rel=1e-9)

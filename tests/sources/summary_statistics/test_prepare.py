@@ -88,7 +88,11 @@ def prepare(tmp_path: Path) -> Prepare:
         write_raw(tmp_path / "raw" / "gwas", files, compress=compress)
         out = tmp_path / "out"
         prepare_summary_statistics(
-            cohort=COHORT, raw_dir=tmp_path / "raw" / "gwas", out_dir=out, qc_path=out / "qc.json", settings=EVERY_ROW
+            cohort=COHORT,
+            raw_dir=tmp_path / "raw" / "gwas",
+            out_dir=out,
+            qc_path=out / "qc.json",
+            settings=EVERY_ROW,
         )
         tables = [pd.read_parquet(out / f"{name}.parquet") for name in ("gwas", "eqtl", "ld")]
         return tables[0], tables[1], tables[2], json.loads((out / "qc.json").read_text())
@@ -136,7 +140,11 @@ def test_simulated_files_come_back_whole(tmp_path: Path) -> None:
     }
     write_raw(tmp_path / "raw", files, compress=False)
     prepare_summary_statistics(
-        cohort=COHORT, raw_dir=tmp_path / "raw", out_dir=tmp_path / "out", qc_path=tmp_path / "qc.json", settings=EVERY_ROW
+        cohort=COHORT,
+        raw_dir=tmp_path / "raw",
+        out_dir=tmp_path / "out",
+        qc_path=tmp_path / "qc.json",
+        settings=EVERY_ROW,
     )
     gwas, eqtl, ld = (
         pd.read_parquet(tmp_path / "out" / f"{name}.parquet") for name in ("gwas", "eqtl", "ld")

@@ -191,6 +191,13 @@ def methods(results: StudyResults) -> Sequence[MethodNote]:
 
 
 def _bulk_methods(results: StudyResults) -> list[MethodNote]:
+    units = {results.quality(cohort).units for cohort in results.expression_cohorts if cohort.kind == "bulk"}
+    counted = _counted_methods(results) if units & {"counts", "estimated_counts"} else []
+    logs = units - {"counts", "estimated_counts"}
+    return counted + (_log_methods(results, logs) if logs else [])
+
+
+def _counted_methods(results: StudyResults) -> list[MethodNote]:
     bulk = results.config.quality.bulk
     return [
         MethodNote(
@@ -212,6 +219,30 @@ def _bulk_methods(results: StudyResults) -> list[MethodNote]:
             "median-of-ratios size factors [Anders2010] as in DESeq2 [Love2014].",
             (literature.SIZE_FACTORS, literature.DESEQ2),
         ),
+    ]
+
+
+def _log_methods(results: StudyResults, units: set[str]) -> list[MethodNote]:
+    """Cohorts that were given in other units than counts."""
+    bulk = results.config.quality.bulk
+    made = {
+        "intensity": "log2 of array intensities + 16, brought to one distribution [Bolstad2003]",
+        "log2": "logarithms to base 2 as their source gives them",
+    } | {one: f"log2 of {one.upper()} + 1" for one in ("tpm", "fpkm", "cpm")}
+    citations = (literature.QUANTILES,) if "intensity" in units else ()
+    return [
+        MethodNote(
+            "bulk_without_counts",
+            "bulk cohorts without counts",
+            f"Values of bulk cohorts without counts are {listed(made[one] for one in sorted(units))}; of "
+            "several rows for one gene the one with the highest mean was kept. Their samples were removed "
+            f"when their typical expression was more than {bulk.library_size_mads:g} MADs from the median, "
+            f"their interquartile range more than {bulk.library_size_mads:g} or their share of genes above "
+            f"background more than {bulk.detected_genes_mads:g} MADs below it, then by the same robust "
+            f"distance [Hubert2005]; genes above background in fewer than {100 * bulk.min_samples:g} % of the samples "
+            "were left out.",
+            (literature.ROBPCA, *citations),
+        )
     ]
 
 

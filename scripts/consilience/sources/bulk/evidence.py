@@ -91,19 +91,20 @@ def look_at(values: npt.NDArray[Any]) -> Evidence:
 def centring(values: npt.NDArray[Any]) -> str:
     """How values (genes, samples) are centred about zero, in words; "" when they are not.
 
-    Centred by gene: four of five genes have a mean nearer to zero than a fifth of their deviation (z-scores,
-    or the shift of each gene to its median). Symmetric: lower and upper deciles and quartiles are each
-    other's mirror (ratios to a reference).
+    Centred by gene (z-scores, the shift of each gene to its median): the means of genes differ less than half
+    as much as the samples of a gene do, where levels of expression differ many times more. Symmetric (ratios
+    to a reference): lower and upper deciles and quartiles are each other's mirror.
     """
     numbers = np.asarray(values, dtype=np.float64)
     numbers = np.where(np.isfinite(numbers), numbers, np.nan)
     known = numbers[(~np.isnan(numbers)).any(axis=1)]
-    if known.shape[1] >= 3:
-        means, spreads = np.nanmean(known, axis=1), np.nanstd(known, axis=1)
-        varying = spreads > 0
-        share = float((np.abs(means) < 0.2 * spreads)[varying].mean()) if varying.any() else 0.0
-        if share > 0.8:
-            return f"{share:.0%} of the genes have a mean of about 0"
+    if known.shape[1] >= 3 and known.shape[0] >= 3:
+        between = float(np.nanmean(known, axis=1).std())
+        within = float(np.median(np.nanstd(known, axis=1)))
+        if between < 0.5 * within:
+            return (
+                f"the means of genes differ by {between:.2g} (sd) but the samples of a gene by {within:.2g}"
+            )
     low, lower, middle, upper, high = np.nanquantile(known, (0.1, 0.25, 0.5, 0.75, 0.9))
     mirror = abs(low + high) < 0.1 * (high - low) and abs(lower + upper) < 0.1 * (upper - lower)
     if mirror and abs(middle) < 0.1 * (upper - lower):

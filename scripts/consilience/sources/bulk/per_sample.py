@@ -31,7 +31,7 @@ _TRANSCRIPT = re.compile(r"(ENST\d{11}|[NX][MR]_\d{6,})")
 
 
 def tables_of_samples(folder: RawFolder) -> list[tuple[str, Path]]:
-    """Sample name and file of each per-sample table, when there are two or more and a samples table; else []."""
+    """Sample name and file of each per-sample table; [] unless there are two of them and a samples table."""
     if not any(SAMPLES_TABLE.fullmatch(path.name) for _, path in folder.files):
         return []
     found = [

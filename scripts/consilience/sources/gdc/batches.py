@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+import time
 import zlib
 from collections.abc import Sequence
 from itertools import groupby
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
     from consilience.downloads.downloads import Downloads
 
 DATA_URL = API + "data"
-MAX_FRUITLESS = 2
-"""Batches that may bring nothing before all that is left is fetched file by file."""
-LARGEST_EXTRA = 16 << 20
-"""Bytes of a member that nobody asked for (MANIFEST.txt, annotations) before the archive is refused."""
+MAX_FRUITLESS = 3
+"""Batches in a row that may bring nothing before all that is left is fetched file by file."""
+PAUSE = 2.0
+"""Seconds to wait after a batch that brought nothing, times the number of them in a row."""
+MOST_EXTRA = 16 << 20
+"""Bytes that an archive may hold beside the files asked for (MANIFEST.txt, annotations, padding)."""
 _BLOCK = 64 << 10
 _CUT = (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, DownloadError)
 """How a batch can end early; ValueError because tarfile lets it out for some broken headers."""
@@ -35,12 +38,14 @@ def fill_cache(plan: Plan, downloads: Downloads, *, batch: int) -> None:
     for _, group in groupby(sorted(wanted, key=lambda one: one.authorised), key=lambda one: one.authorised):
         files = list(group)  # the token goes only with requests for controlled files
         for start in range(0, len(files), batch):
-            left = take(files[start : start + batch], downloads)
-            log.info("GDC: %d of %d files asked for in batches", start + batch, len(files))
-            fruitless = fruitless + 1 if len(left) == len(files[start : start + batch]) else 0
+            asked = files[start : start + batch]
+            left = take(asked, downloads)
+            log.info("GDC: %d of %d files asked for in batches", start + len(asked), len(files))
+            fruitless = fruitless + 1 if len(asked) > 1 and len(left) == len(asked) else 0
             if fruitless >= MAX_FRUITLESS:
                 log.info("GDC: batches bring nothing; the files are fetched one by one")
                 return
+            time.sleep(PAUSE * fruitless)
 
 
 def take(wanted: Sequence[Download], downloads: Downloads) -> list[Download]:
@@ -71,7 +76,7 @@ def unpack_stream(
     No member is trusted: its path is only ever compared with the names asked for, links and other kinds are
     passed over, and a wanted one must have the size and the md5 that the GDC gave beforehand.
     """
-    inflated = Inflated(stream)
+    inflated = Inflated(stream, most=sum(one.bytes or 0 for one in wanted) + MOST_EXTRA)
     start = inflated.peek()
     if start[257:262] != b"ustar":
         words = " ".join(start.decode("utf-8", "replace").split())[:200]
@@ -85,9 +90,6 @@ def unpack_stream(
                 raise DownloadError("the archive has far more members than were asked for", where=DATA_URL)
             one = names.get(member.name.removeprefix("./")) if member.isreg() else None
             if one is None or one.name in kept or member.size != one.bytes:
-                if member.size > max(LARGEST_EXTRA, one.bytes or 0 if one else 0):
-                    raise DownloadError("the archive holds a member that nobody asked for", where=DATA_URL,
-                                        value=f"{member.name[:80]!a}, {member.size} bytes")  # fmt: skip
                 continue
             content = archive.extractfile(member)
             if content is not None and _keep(one, content, downloads):
@@ -113,7 +115,9 @@ class Inflated:
     of what came before it; `error` keeps it.
     """
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], *, most: int) -> None:
+        """`most`: bytes that may come out of it; more is an error, so that nothing small unpacks for ever."""
+        self._left = most
         # read1 hands on what one read of the connection brings; read would drop it if the next one fails
         self._more = getattr(stream, "read1", stream.read)
         self._inflate = zlib.decompressobj(31)
@@ -147,9 +151,10 @@ class Inflated:
             packed = self._inflate.unconsumed_tail or bytes(self._more(_BLOCK))
             if self._plain is None and packed:
                 self._plain = not packed.startswith(b"\x1f")
-            if self._plain:
-                return packed or None
-            found = self._inflate.decompress(packed, max(n, _BLOCK))
+            found = packed if self._plain else self._inflate.decompress(packed, max(n, _BLOCK))
+            self._left -= len(found)
+            if self._left < 0:
+                raise DownloadError("the archive holds far more than was asked for", where=DATA_URL)
             return found if packed else found or None
         except (OSError, zlib.error, DownloadError) as error:
             self.error = error

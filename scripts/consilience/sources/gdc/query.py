@@ -202,11 +202,10 @@ def refuse_unknown_projects(downloads: Downloads, projects: Sequence[str]) -> No
 def newer_versions(downloads: Downloads, ids: Sequence[str]) -> dict[str, str]:
     """The latest id of files that were superseded, by their old id (those of which the GDC tells one)."""
     body = json.dumps({"ids": sorted(ids)}, separators=(",", ":"))
-    content = downloads.read(API + "files/versions", body=body, optional=True) or b"[]"
     try:
-        answer = json.loads(content)
+        answer = json.loads(downloads.read(API + "files/versions", body=body, optional=True) or b"[]")
         return {
             one["id"]: one["latest_id"] for one in answer if one.get("latest_id") not in {None, one["id"]}
         }
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}
+    except (DownloadError, ValueError, KeyError, TypeError, AttributeError):
+        return {}  # a kindness beside the error that matters

@@ -28,6 +28,7 @@ _RAW = re.compile(r"raw", re.IGNORECASE)
 _NORMALISED = re.compile(
     r"fpkm|rpkm|tpm|cpm|norm|rlog|vst|log2|(^|[^a-z])log([^a-z]|$)|tmm|scaled|z.?score", re.IGNORECASE
 )
+_CLAIMED = {"tpm": "tpm", "fpkm": "fpkm|rpkm", "cpm": "cpm", "log2": "log|vst"}
 RAW_COUNTS, COUNTS, UNNAMED, NORMALISED, NO_VALUES = range(5)
 
 
@@ -47,12 +48,12 @@ class Choice:
 def rank_of(name: str, *, units: str = "") -> int:
     """What a table's name promises: raw counts before counts, before what says nothing, before normalised.
 
-    A name that says the `units` that the cohort sheet claims (tpm, fpkm, cpm) is the best.
+    A name that says the `units` that the cohort sheet claims (tpm, fpkm, cpm, log2) goes before counts.
     """
     if not _TABLE.fullmatch(name) or _NOT_VALUES.search(name):
         return NO_VALUES
-    if units in {"tpm", "fpkm", "cpm"} and units in name.casefold():
-        return RAW_COUNTS
+    if units in _CLAIMED:
+        return RAW_COUNTS if re.search(_CLAIMED[units], name, re.IGNORECASE) else max(COUNTS, rank_of(name))
     if _NORMALISED.search(name):
         return NORMALISED
     if _COUNTS.search(name):

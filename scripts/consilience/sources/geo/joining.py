@@ -22,7 +22,8 @@ def join_samples(
     A rule is used only when it finds every column, and each sample at most once; nothing is guessed for a
     part of the columns. Rules in order: as written, without regard to case, as R spells names, without what
     all columns begin or end with, by an accession inside the name; each tried against the title, the
-    accession, what stands in brackets at the end of the title, and the descriptions.
+    accession, what stands in brackets at the end of the title, and the descriptions. Last, by the numbers
+    of groups that bear other words in the titles (`_by_groups`).
     """
     best, best_found = "", -1
     for how, of_name, of_value in _changes(names):
@@ -146,7 +147,7 @@ def _by_groups(names: Sequence[str], titles: Sequence[str]) -> tuple[list[int], 
 
 
 def _numbered(names: Sequence[str]) -> dict[str, dict[int, int]]:
-    """Position of each name by its words and the number it ends with; {} where any has none or two are equal."""
+    """Position of each name by its words and last number; {} where any has none or two are equal."""
     groups: dict[str, dict[int, int]] = {}
     for place, name in enumerate(names):
         found = re.fullmatch(r"(.*\D)(\d{1,6})", name.strip())

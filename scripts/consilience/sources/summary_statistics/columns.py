@@ -96,16 +96,33 @@ def table_of(what: str, columns: Mapping[str, Any]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema_of(what))
 
 
-def gathered(what: Literal["gwas", "eqtl"], tables: Sequence[pa.Table], scale: str) -> Associations:
-    """All batches as one."""
+def gathered(what: Literal["gwas", "eqtl"], tables: list[pa.Table], scale: str) -> Associations:
+    """All batches as one. The list is emptied column by column, so that nothing is in memory twice."""
     import pyarrow as pa
 
-    table = pa.concat_tables(tables) if tables else schema_of(what).empty_table()
-    if what == "eqtl":
-        table = table.unify_dictionaries()
-    keys = [name_hashes(chunk) for chunk in table.column("rsid").chunks]
+    if not tables:
+        return Associations(what, schema_of(what).empty_table(), np.empty(0, np.uint64), scale)
+    keys = np.concatenate([name_hashes(one.column("rsid").combine_chunks()) for one in tables])
+    columns = []
+    for field in schema_of(what):
+        joined = pa.chunked_array([one.column(field.name).combine_chunks() for one in tables], field.type)
+        columns.append(joined.unify_dictionaries().combine_chunks())
+        del joined
+        tables[:] = [one.drop_columns([field.name]) for one in tables]
+    tables.clear()
+    return Associations(what, pa.Table.from_arrays(columns, schema=schema_of(what)), keys, scale)
+
+
+def _taken(found: Associations, rows: npt.NDArray[np.int64]) -> Associations:
+    """These rows, in this order; `found` is used up column by column."""
+    import pyarrow as pa
+
+    indices, schema, columns = pa.array(rows), found.table.schema, []
+    for name in schema.names:
+        columns.append(found.table.column(name).take(indices))
+        found.table = found.table.drop_columns([name])
     return Associations(
-        what, table.combine_chunks(), np.concatenate(keys) if keys else np.empty(0, np.uint64), scale
+        found.what, pa.Table.from_arrays(columns, schema=schema), found.keys[rows], found.scale
     )
 
 
@@ -116,6 +133,8 @@ def without_repeats(found: Associations, findings: Findings, *, same: str, sever
     """
     import pyarrow as pa
 
+    if not len(found):
+        return found
     keys = found.keys
     if found.what == "eqtl":
         genes = np.asarray(
@@ -136,7 +155,7 @@ def without_repeats(found: Associations, findings: Findings, *, same: str, sever
     findings.remove(several, int(clash.sum()))
     kept = np.ones(len(found), dtype=bool)
     kept[rows[again | clash]] = False
-    return Associations(found.what, found.table.filter(pa.array(kept)), found.keys[kept], found.scale)
+    return _taken(found, np.flatnonzero(kept))
 
 
 def in_order(found: Associations, keys: Sequence[npt.NDArray[np.int64]]) -> tuple[Associations, bool]:
@@ -154,8 +173,7 @@ def in_order(found: Associations, keys: Sequence[npt.NDArray[np.int64]]) -> tupl
         names = found.table.column("rsid").take(pa.array(order[tied])).to_numpy().astype(str)
         order[tied] = order[tied][np.lexsort((names, run))]
     if not np.array_equal(order, np.arange(len(order))):
-        table = found.table.take(pa.array(order))
-        return Associations(found.what, table, found.keys[order], found.scale), was
+        return _taken(found, order), was
     return found, was
 
 

@@ -38,7 +38,6 @@ def read_eqtl(source: Source, *, findings: Findings, largest_p: float = 1.0) -> 
         tables.append(table_of("eqtl", shared_columns(batch) | _gene_columns(batch, found)))
         scale = batch.effects.scale
     eqtl = gathered("eqtl", tables, scale)
-    tables.clear()
     eqtl = without_repeats(
         eqtl, findings, same="eQTL: the same row twice", several="eQTL: one variant and gene on several rows"
     )

@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from consilience.foundation.errors import DataError
+from consilience.foundation.errors import ConfigError, DataError, did_you_mean
 from consilience.sources.formats import first_bytes
 from consilience.sources.raw_folder import RawFolder
 from consilience.sources.summary_statistics.layout import OURS, Layout
 from consilience.sources.summary_statistics.layouts import layout_from_config, layout_of
 from consilience.sources.summary_statistics.ld import LONG_COLUMNS
 from consilience.sources.summary_statistics.tables import Header, read_header
-from consilience.sources.summary_statistics.twmr import FIRST, LAST
 from consilience.sources.text import shown
-from consilience.foundation.errors import ConfigError, did_you_mean
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 BED_MAGIC = b"\x6c\x1b"
@@ -63,7 +61,7 @@ def contents_of(folder: RawFolder, *, columns: Mapping[str, Mapping[str, str]]) 
             )
         elif kind in UNREAD:
             contents.others.append((name, kind))
-        elif kind == "twmr_matrix" and _is_twmr(path):
+        elif kind == "twmr_matrix":
             contents.twmr.append(path)
         elif kind == "ld_matrix":
             _place_ld(contents, name, path, paths)
@@ -80,11 +78,6 @@ def _check_columns(columns: Mapping[str, Mapping[str, str]]) -> None:
                     "no such column", where=f"summary_statistics: columns: {pattern}", value=ours,
                     allowed=", ".join(OURS), mend=did_you_mean(ours, OURS) or "write {ours: theirs}",
                 )  # fmt: skip
-
-
-def _is_twmr(path: Path) -> bool:
-    header = read_header(path)
-    return header is not None and header.names[0] in FIRST and header.names[-1] in LAST
 
 
 def locus_of(path: Path) -> str:

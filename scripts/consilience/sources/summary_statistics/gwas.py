@@ -30,7 +30,6 @@ def read_gwas(source: Source, *, findings: Findings) -> Associations:
     if "effect_allele_frequency" not in found:
         findings.note("the GWAS gives no allele frequencies, so palindromic variants cannot be aligned")
     gwas = gathered("gwas", tables, scale)
-    tables.clear()
     gwas = without_repeats(
         gwas, findings, same="GWAS: the same row twice", several="GWAS: one name on several rows"
     )

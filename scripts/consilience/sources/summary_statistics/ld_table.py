@@ -56,7 +56,10 @@ def write_ld(
     for loci, words in (
         (summary.negative, "have negative eigenvalues"),
         (summary.squared, "have no negative entry among many: are they r² instead of r?"),
-        ([] if one_coding else summary.without_alleles, "name no alleles, so the signs of r cannot be checked against the effects"),
+        (
+            [] if one_coding else summary.without_alleles,
+            "name no alleles, so the signs of r cannot be checked against the effects",
+        ),
     ):
         if loci:
             more = f" and {len(loci) - _SHOWN} more" if len(loci) > _SHOWN else ""

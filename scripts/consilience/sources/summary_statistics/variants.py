@@ -65,9 +65,11 @@ def allele_code(word: str) -> int:
     """Place of one allele (in capitals) in BASES; 4, -1 and -2 as `allele_codes` says."""
     if word in BASES:
         return BASES.index(word)
-    if word in _UNSPELLED or re.fullmatch("[ACGTN]+|<[A-Z0-9:_]+>", word):
+    if word in _UNSPELLED:
         return NOT_SINGLE
-    return UNKNOWN if word in MISSING else -2
+    if word in MISSING:
+        return UNKNOWN
+    return NOT_SINGLE if re.fullmatch("[ACGTN]+|<[A-Z0-9:_]+>", word) else -2
 
 
 def palindromic(effect: Codes, other: Codes) -> Flags:
