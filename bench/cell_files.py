@@ -41,7 +41,7 @@ def make(path: Path, n_cells: int) -> None:
     cumulative = np.cumsum(rng.lognormal(0.0, 1.6, N_GENES))
     blocks = []
     for _ in range(N_BLOCKS):
-        depth = rng.poisson(PER_CELL * 1.7 * rng.lognormal(0, 0.3, BLOCK))
+        depth = rng.poisson(PER_CELL * 1.2 * rng.lognormal(0, 0.3, BLOCK))
         genes = np.searchsorted(cumulative / cumulative[-1], rng.random(int(depth.sum())))
         rows = np.repeat(np.arange(BLOCK), depth)
         ones = np.ones(genes.size, dtype=np.int32)

@@ -82,7 +82,8 @@ def _in_the_sheet(problem: Problem, cohort: Cohort, place: str) -> Problem:
     """Say where in the sheet a cohort's problem can be mended."""
     prefix = f"cohort {cohort.name}: "
     if not problem.where.startswith(prefix):
-        return replace(problem, where=f"{place}:location: {problem.where}", what=prefix + problem.what)
+        where = ": ".join(filter(None, [f"{place}:location", problem.where]))
+        return replace(problem, where=where, what=prefix + problem.what)
     return replace(problem, where=f"{place}:{problem.where.removeprefix(prefix)}", what=prefix + problem.what)
 
 
@@ -144,7 +145,7 @@ def _source_problems(cohort: Cohort, config: Config, folder: Path) -> list[Probl
         if cohort.source == "gdc" and config.fetch.gdc_token_file:
             from consilience.downloads.token import read_token
 
-            read_token(config.fetch)
+            read_token(config.fetch, folder=folder)
         if config.fetch.offline and not fetched_folder(cohort, config, folder):
             from consilience.downloads.downloads import offline_error
             from consilience.sources.fetch import missing_files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -13,14 +14,16 @@ import pytest
 
 from consilience.expression.genes import load_gene_table, resolve
 from consilience.expression.prepare import prepare_cohort
+from consilience.expression.store import open_expression
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import sha256_of
 from consilience.sources.bulk.tables import read_count_table
+from consilience.sources.fetch import fetch_cohort
 from consilience.sources.formats import samples_table_of
 from consilience.sources.gdc.hits import read_hits
 from consilience.sources.phenotypes import peek_phenotypes
 from consilience.study.cohorts import Cohort
-from consilience.study.sections import NormalisationSection, QualitySection
+from consilience.study.sections import FetchSection, NormalisationSection, QualitySection
 
 pytestmark = pytest.mark.real_data
 
@@ -29,6 +32,118 @@ pytestmark = pytest.mark.real_data
 def test_answers_that_are_no_list_of_count_files_are_refused(kit: Path, name: str) -> None:
     with pytest.raises(DataError, match=name.replace(".", r"\.")):
         read_hits(kit / "gdc_as_served" / "api_answers" / name)
+
+
+def prepared(out: Path, cohort: Cohort, *, least: int = 3) -> tuple[anndata.AnnData, dict]:
+    """Fetch and prepare a cohort of the kit as its user would."""
+    fetch_cohort(cohort=cohort, served_dir=None, raw_dir=out / "raw", folder=Path(), settings=FetchSection())
+    prepare_cohort(
+        cohort=cohort, raw_dir=out / "raw", quality=QualitySection(), normalisation=NormalisationSection(),
+        min_samples_per_arm=least, seed=1, expression_path=out / "e.h5ad", removed_path=out / "r.parquet",
+        qc_path=out / "qc.json",
+    )  # fmt: skip
+    opened = open_expression(out / "e.h5ad")
+    data = anndata.read_h5ad(out / "e.h5ad")
+    assert opened.shape == data.shape
+    return data, json.loads((out / "qc.json").read_text())
+
+
+MATRICES = {
+    "tcga_kich": ({"condition": "group", "case": ("tumor",), "control": ("normal",)}, 85, {"case": 59, "control": 25}),
+    "tcga_chol": ({"condition": "group", "case": ("tumor",), "control": ("normal",)}, 40, {"case": 31, "control": 9}),
+    "tcga_lihc_kirc_thca_normals": ({"role": "pretrain"}, 173, {}),
+    "gtex_kidney_bladder": ({"role": "pretrain"}, 43, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_every_matrix_of_the_kit_is_prepared_as_a_users_own_table(
+    name: str, kit: Path, tmp_path: Path
+) -> None:
+    sheet, n_samples, arms = MATRICES[name]
+    location = str(kit / "bulk" / f"{name}.counts.parquet")
+    data, record = prepared(tmp_path, Cohort("c", "bulk", "local", location=location, **sheet))
+    assert record["n_in"] == n_samples
+    assert record["n_kept"] >= 0.97 * n_samples
+    assert record["arms"] == arms
+    assert record["n_genes_kept"] > 16_000
+    assert record["units"] == "counts"
+    assert data.layers["counts"].dtype == np.int32
+    assert (tmp_path / "raw" / "provenance.json").is_file()
+
+
+def test_samples_are_selected_by_a_column_of_the_users_table(kit: Path, tmp_path: Path) -> None:
+    location = str(kit / "bulk" / "tcga_lihc_kirc_thca_normals.counts.parquet")
+    cohort = Cohort("c", "bulk", "local", location=location, role="pretrain", select="project=KIRC|LIHC")
+    data, record = prepared(tmp_path, cohort)
+    assert set(data.obs["project"]) == {"KIRC", "LIHC"}
+    assert record["n_in"] == 120
+    assert any("53 of 173 samples are not of" in message["text"] for message in record["messages"])
+
+
+def test_peac_pathotypes_are_read_as_the_logarithms_that_they_are(kit: Path, tmp_path: Path) -> None:
+    location = str(kit / "bulk" / "peac_ra_synovium_500genes.rlog.tsv.gz")
+    sheet = {"location": location, "condition": "Pathotype", "case": ("Lymphoid",), "control": ("Fibroid",)}
+    with pytest.raises(DataError, match="look like log2, say so in 'units'"):
+        prepared(tmp_path / "claimless", Cohort("c", "bulk", "local", **sheet))
+    data, record = prepared(tmp_path / "log2", Cohort("c", "bulk", "local", units="log2", **sheet))
+    assert record["arms"] == {"case": 45, "control": 16}
+    assert list(data.layers) == []
+    source = pd.read_csv(location, sep="\t", index_col=0)
+    np.testing.assert_allclose(
+        data[:, "CXCL13"].X.ravel(), source.loc["CXCL13", list(data.obs_names)], rtol=1e-5
+    )
+    case = (data.obs["arm"] == "case").to_numpy()
+    control = (data.obs["arm"] == "control").to_numpy()
+    difference = data[case].X.mean(axis=0) - data[control].X.mean(axis=0)
+    assert difference[list(data.var_names).index("CXCL13")] > 2  # what makes lymphoid follicles
+
+
+def test_gse55235_becomes_an_array_cohort_with_the_right_groups(kit: Path, tmp_path: Path) -> None:
+    served = tmp_path / "served"
+    served.mkdir()
+    for name in ("GSE55235_series_matrix.txt.gz", "GPL96_probe_to_symbol.tsv.gz"):
+        shutil.copy(kit / "geo_as_served" / name, served)
+    cohort = Cohort(
+        "c", "bulk", "local", location=str(served), condition="disease state", case=("rheumatoid arthritis",),
+        control=("healthy control",), select="disease state=rheumatoid arthritis|healthy control",
+    )  # fmt: skip
+    data, record = prepared(tmp_path, cohort)
+    assert record["units"] == "intensity"
+    assert record["arms"] == {"case": 10, "control": 10}
+    assert 11_000 < data.n_vars < 12_502
+    assert list(data.layers) == []
+    assert {"male", "female"} <= set(data.obs["expressed_sex"])
+    quartiles = np.percentile(data.X, [25, 50, 75], axis=1)
+    assert np.ptp(quartiles, axis=1).max() < 0.02
+    case = (data.obs["arm"] == "case").to_numpy()
+    difference = data.X[case].mean(axis=0) - data.X[~case].mean(axis=0)
+    by_gene = dict(zip(data.var_names, difference, strict=True))
+    assert by_gene["CXCL13"] > 1.5  # B cells gather in synovium of rheumatoid arthritis
+    assert by_gene["IGKC"] > 1
+    kept = set(data.var["source_id"])
+    assert all("_at" in one for one in kept)
+
+
+def test_gse97165_is_rounded_when_the_sheet_calls_it_estimates(kit: Path, tmp_path: Path) -> None:
+    served = tmp_path / "served"
+    served.mkdir()
+    shutil.copy(
+        kit / "geo_as_served" / "GSE97165_series_header.txt.gz", served / "GSE97165_series_matrix.txt.gz"
+    )
+    shutil.copy(kit / "geo_as_served" / "GSE97165_GEO_count_matrix.txt.gz", served)
+    cohort = Cohort(
+        "c", "bulk", "local", location=str(served), condition="time point", case=("Baseline",),
+        control=("6 mo tDMARD",), donor="subject number", units="estimated_counts",
+    )  # fmt: skip
+    data, record = prepared(tmp_path, cohort)
+    assert record["arms"] == {"case": 19, "control": 19}
+    assert record["units"] == "estimated_counts"
+    assert any("113,144 of 958,626 values (11.8 %)" in message["text"] for message in record["messages"])
+    called = data.obs[data.obs["expressed_sex"] != "unclear"]
+    words = called["Sex"].map({"F": "female", "M": "male"})
+    assert len(called) >= 36
+    assert (words == called["expressed_sex"]).all()
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,8 @@ from consilience.foundation.errors import DataError
 from consilience.foundation.files import sha256_of, write_json
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import NormalisationSection, QualitySection
+from sources.cells.cell_files import Truth, write_loom, write_old_h5ad, write_table, write_tenx_h5
+from sources.cells.cell_files import write_h5ad as write_h5ad_file
 
 COHORT = Cohort(
     name="c",
@@ -99,10 +101,42 @@ def outcome(raw: Path, out: Path) -> tuple[str, str, Any] | str:
         return str(error)
 
 
+def truth_and_table(raw: Path) -> Truth:
+    """The cohort for the writers of one file, and a table of its cells."""
+    counts, genes, columns = counts_and_columns()
+    barcodes = tuple(f"AC{k}" for k in range(N_CELLS))
+    rows = [f"{code}\t{d}\t{c}\n" for code, d, c in zip(barcodes, *columns.values(), strict=True)]
+    (raw / "cells.tsv.gz").write_bytes(
+        gzip.compress(("barcode\tdonor\tcondition\n" + "".join(rows)).encode(), mtime=0)
+    )
+    return Truth(counts, barcodes, tuple(genes))
+
+
+def written_with(writer: Callable[[Path, Truth], Path], name: str) -> Callable[[Path], list[Path]]:
+    """A writer of a raw folder: the damaged file first."""
+    return lambda raw: [writer(raw / name, truth_and_table(raw)), raw / "cells.tsv.gz"]
+
+
+def write_csc(path: Path, truth: Truth) -> Path:
+    return write_h5ad_file(path, truth, storage="csc", place="raw/X")
+
+
+def write_csv(path: Path, truth: Truth) -> Path:
+    return write_table(path, truth, genes_in_rows=True)
+
+
 FORMATS = [pytest.param(write_h5ad, id="h5ad"), pytest.param(write_10x, id="10x")]
+OTHERS = [
+    pytest.param(written_with(write_tenx_h5, "c.h5"), id="10x_h5"),
+    pytest.param(written_with(write_loom, "c.loom"), id="loom"),
+    pytest.param(written_with(write_csc, "c.h5ad"), id="h5ad_csc"),
+    pytest.param(written_with(write_old_h5ad, "c.h5ad"), id="h5ad_old"),
+]
 
 
-@pytest.mark.parametrize("write", FORMATS)
+@pytest.mark.parametrize(
+    "write", [*FORMATS, *OTHERS, pytest.param(written_with(write_csv, "c.csv.gz"), id="csv")]
+)
 def test_a_changed_byte_anywhere_is_noticed(tmp_path: Path, write: Callable[[Path], list[Path]]) -> None:
     raw = tmp_path / "raw"
     raw.mkdir()
@@ -174,6 +208,44 @@ def test_an_h5ad_that_was_damaged_before_its_digest_was_taken_never_ends_in_a_tr
         assert not isinstance(found, str) or "cells.h5ad" in found or "cohort c" in found
         refused += isinstance(found, str)
     assert refused > 12  # all the cuts and foreign contents, and the flips in compressed numbers
+
+
+@pytest.mark.parametrize("write", OTHERS)
+def test_other_hdf5_files_never_end_in_a_traceback(
+    tmp_path: Path, write: Callable[[Path], list[Path]]
+) -> None:
+    """A flipped byte gives the same result, a refusal, or (HDF5 has no checksum) a changed number; cuts are refused."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    files = write(raw)
+    record(raw, files)
+    run(raw, tmp_path / "out")
+    whole = files[0].read_bytes()
+    copies = damaged_copies(whole, np.random.default_rng(5))
+    for number, damaged in enumerate(copies):
+        files[0].write_bytes(damaged)
+        record(raw, files)
+        found = outcome(raw, tmp_path / "out")
+        if isinstance(found, str):
+            assert files[0].name in found or "cohort c" in found or "cells.tsv.gz" in found or "raw" in found
+        else:
+            assert number < PLACES
+            assert found[2]["n_in"] == N_CELLS
+
+
+def test_a_damaged_table_of_counts_is_refused_or_the_same(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    files = written_with(write_csv, "c.csv.gz")(raw)
+    record(raw, files)
+    good, refused = run(raw, tmp_path / "out"), 0
+    for damaged in damaged_copies(files[0].read_bytes(), np.random.default_rng(6)):
+        files[0].write_bytes(damaged)
+        record(raw, files)
+        found = outcome(raw, tmp_path / "out")
+        assert files[0].name in found if isinstance(found, str) else found == good
+        refused += isinstance(found, str)
+    assert refused > PLACES
 
 
 def test_numbers_that_make_no_matrix_are_refused(tmp_path: Path) -> None:

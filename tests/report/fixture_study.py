@@ -94,6 +94,8 @@ def _summary_statistics(study: Study, cohort: Cohort) -> None:
     write_json(study.results / "summary_statistics" / cohort.name / "qc.json", {
         "cohort": cohort.name, "kind": cohort.kind, "label": cohort.label, "source": "simulated",
         "n_variants": 3521, "n_genes": 214, "n_loci": 120, "build": "GRCh38",
+        "layouts": [{"file": "gwas.h.tsv.gz", "title": "GWAS-SSF", "effect_allele": "effect_allele"},
+                    {"file": f"{study.hostile}.txt", "title": "eQTLGen", "effect_allele": "AssessedAllele"}],
         "removed_by_reason": {"palindromic, frequency near 0.5": 63, "not in LD panel": 16},
         "messages": [{"level": "note", "text": f"4 eQTL genes have no variant in the GWAS {study.hostile}"}],
     })  # fmt: skip

@@ -62,9 +62,47 @@ def test_sizes_of_single_cohorts_are_checked(tmp_path, sizes, reason):
 
 
 @pytest.mark.parametrize("source", ["geo\tGSE1", "gdc\tTCGA-KICH", "url\thttps://example.org/x.h5ad"])
-def test_sources_that_cannot_be_fetched_yet_are_said_so(tmp_path, source):
-    with pytest.raises(ConsilienceError, match="does not download from source"):
-        check(tmp_path, {}, GOOD.replace("simulated\tgeo", source))
+def test_downloads_are_not_asked_for_before_a_run(tmp_path, source):
+    study = check(tmp_path, {}, GOOD.replace("simulated\tgeo", source))
+    assert study.cohorts[0].source == source.split("\t")[0]
+
+
+def test_an_unknown_data_set_is_said_with_the_one_that_was_meant(tmp_path):
+    with pytest.raises(
+        ConsilienceError, match=r"s\.tsv:2:location: cohort a: no data set of this name.*did you mean 'norman-2019'"
+    ):
+        check(tmp_path, {}, GOOD.replace("simulated\tgeo", "url\tnorman-2091"))
+
+
+def test_offline_says_what_is_missing_and_where_it_goes(tmp_path):
+    sheet = GOOD.replace("simulated\tgeo", "url\thttps://example.org/x.h5ad|https://example.org/y.h5ad")
+    with pytest.raises(ConsilienceError) as caught:
+        check(tmp_path, {"fetch": {"offline": True}}, sheet)
+    text = str(caught.value)
+    assert "https://example.org/x.h5ad" in text
+    assert "https://example.org/y.h5ad" in text
+    assert "downloads/example.org/x.h5ad" in text
+
+
+def test_a_token_file_that_others_can_read_is_refused(tmp_path):
+    token = tmp_path / "token"
+    token.write_text("secret-canary")
+    token.chmod(0o644)
+    with pytest.raises(ConsilienceError, match="0600") as caught:
+        check(
+            tmp_path, {"fetch": {"gdc_token_file": "token"}}, GOOD.replace("simulated\tgeo", "gdc\tTCGA-KICH")
+        )
+    assert "canary" not in str(caught.value)
+
+
+def test_an_earlier_run_s_phenotypes_are_checked_again(tmp_path):
+    raw = tmp_path / "results" / "demo" / "raw" / "a"
+    raw.mkdir(parents=True)
+    (raw / "x.counts.tsv").write_text("gene\ts1\nTP53\t1\n")
+    (raw / "x.samples.tsv").write_text("sample\tdisease state\tbatch\ns1\tsick\tb\n")
+    (raw / "provenance.json").write_text('{"source": "url", "location": "https://example.org/x.zip"}')
+    with pytest.raises(ConsilienceError, match=r"s\.tsv:2:case: .*'diseased'"):
+        check(tmp_path, {}, GOOD.replace("simulated\tgeo", "url\thttps://example.org/x.zip"))
 
 
 def test_gene_sets_must_be_there(tmp_path):

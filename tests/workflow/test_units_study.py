@@ -79,7 +79,9 @@ def test_both_cohorts_reach_the_report(finished: Checkout) -> None:
     coverage = json.loads((results / "pathways" / "coverage.json").read_text())
     assert coverage["n_kept"] > 0
     assert {entry["cohort"] for entry in coverage["cohorts"]} == {"rna", "chip"}
-    chip, rna = (json.loads((results / "expression" / f"{name}.qc.json").read_text()) for name in ("chip", "rna"))
+    chip, rna = (
+        json.loads((results / "expression" / f"{name}.qc.json").read_text()) for name in ("chip", "rna")
+    )
     assert (chip["units"], rna["units"]) == ("intensity", "estimated_counts")
     texts = " ".join(one["text"] for one in chip["messages"])
     assert "decimal commas" in texts
@@ -98,7 +100,9 @@ def test_expression_of_both_is_read_the_same_way(finished: Checkout) -> None:
     data = anndata.read_h5ad(folder / "chip.h5ad")
     np.testing.assert_array_equal(values, data.X)
     quartiles = np.percentile(values, [25, 50, 75], axis=1)
-    np.testing.assert_allclose(quartiles, np.broadcast_to(quartiles[:, :1], quartiles.shape), atol=0.02)  # ties share a mean
+    np.testing.assert_allclose(
+        quartiles, np.broadcast_to(quartiles[:, :1], quartiles.shape), atol=0.02
+    )  # ties share a mean
     names, level = draw()
     truth = pd.DataFrame(level, index=names).loc[list(data.var_names)]
     assert np.corrcoef(truth.mean(axis=1), data.X.mean(axis=0))[0, 1] > 0.97

@@ -44,12 +44,13 @@ class NamedValues:
 
 
 def name_genes(matrix: BulkMatrix, *, table: GeneTable, where: str) -> NamedValues:
-    """Bring values to current symbols by the id column that names most genes.
+    """Bring values to current symbols by the id column that names most genes (of an array, its genes).
 
     Counts of several ids of one gene add up; of other values the id with the highest mean logarithm is kept.
     Genes without any count are left out.
     """
-    columns = [matrix.genes, *matrix.gene_columns.values()]
+    # the numbers that some arrays give their probes would be read as Entrez ids
+    columns = [matrix.genes, *(ids for name, ids in matrix.gene_columns.items() if name != "probe")]
     matches = [resolve(ids, table=table) for ids in columns]
     best = max(range(len(matches)), key=lambda one: (len(matches[one].unique), -one))
     ids, match = columns[best], matches[best]

@@ -90,6 +90,9 @@ def _line(study: StudyResults, cohort: Cohort, alarms: Sequence[Notice]) -> Coho
         found = study.summary_quality(cohort)
         total = found.n_variants + sum(found.removed_by_reason.values())
         size, kept = count(found.n_variants, "variant"), found.n_variants / total if total else 0.0
+        if not found.n_variants:  # eQTLs alone
+            total = found.n_eqtl_pairs + sum(found.removed_by_reason.values())
+            size, kept = count(found.n_eqtl_pairs, "eQTL"), found.n_eqtl_pairs / total if total else 0.0
         detail = f"{found.n_genes:,} genes in {count(found.n_loci, 'locus', 'loci')}"
     else:
         quality = study.quality(cohort)

@@ -129,6 +129,15 @@ class ExpressionQuality(Shape):
     seconds: float | None = None
 
 
+class SummaryLayout(Shape):
+    """How one table of summary statistics was read: its layout, and which allele its effects belong to."""
+
+    file: str
+    title: str
+    reference: str = ""
+    effect_allele: str = ""
+
+
 class SummaryStatisticsQuality(Shape):
     """summary_statistics/<cohort>/qc.json."""
 
@@ -139,7 +148,9 @@ class SummaryStatisticsQuality(Shape):
     n_variants: int = 0
     n_genes: int = 0
     n_loci: int = 0
+    n_eqtl_pairs: int = 0
     build: str = ""
+    layouts: tuple[SummaryLayout, ...] = ()
     messages: tuple[Message, ...] = ()
     removed_by_reason: dict[str, int] = {}
 

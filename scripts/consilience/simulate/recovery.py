@@ -39,7 +39,11 @@ def compare_with_truth(
         if record["kind"] == "summary_statistics":
             from consilience.simulate.recovery_instruments import instrument_checks
 
-            checks = instrument_checks(qc_paths[name].parent / "eqtl.parquet", facts=facts)
+            checks = instrument_checks(
+                qc_paths[name].parent / "eqtl.parquet",
+                facts=facts,
+                n_tests=record["n_rows_read"].get("eQTL", 0),
+            )
         else:
             checks = _expression_checks(
                 record["kind"], expression_paths[name], facts=facts, truth=truth, mask=mask

@@ -138,7 +138,7 @@ class SummaryStatisticsSection(Section):
     n_eqtl: Annotated[float, Field(ge=0)] = 0.0
     """people in the eQTL study, where neither its rows nor a table of them by gene say it (0: they must)"""
     eqtl_p: Annotated[float, Field(gt=0, le=1)] = 1e-3
-    """eQTL rows with a larger p-value are left out when they are read (1 keeps all; a full cis-eQTL file has 10^8 rows)"""
+    """eQTL rows with a larger p-value are left out (1 keeps all; a full cis-eQTL file has 10^8 rows)"""
     ld_window_kb: Annotated[float, Field(gt=0)] = 1000.0
     """LD from a PLINK panel: variants further apart than this from their neighbours are in different loci"""
     ld_p: Annotated[float, Field(gt=0, le=1)] = 1.83e-5

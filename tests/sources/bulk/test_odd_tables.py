@@ -108,7 +108,7 @@ def test_decimal_commas_are_converted_when_nothing_else_is_possible(tmp_path: Pa
         ("gene\tA\tB\nTP53\t1\t2\nXIST\t3\t4\t5\n", ["t.tsv:3", "4 cells under 3"]),
         ('gene\tA\tB\nTP53\t1\t2\n"XIST\t3\t4\n', ["t.tsv:3"]),
         ("gene\tA\tA\nTP53\t1\t2\n", ["same name"]),
-        ("gene\tA\tB\nTP53\t0x1F\t2\n", ["t.tsv:2:A", "'0x1F'"]),
+        ("gene\tA\tB\nTP53\t2\t0x1F\n", ["t.tsv:2:B", "'0x1F'"]),
         ("gene\tA\tB\rTP53\t1\t2\r", ["control character"]),
         (b"\xff\xfegene\tA\tB\n", ["UTF-16"]),
         (b"gene\tA\nTP\xff53\t1\n", ["UTF-8", "t.tsv:2", "save it as UTF-8"]),

@@ -157,6 +157,7 @@ def test_the_table_that_files_names_is_taken(tmp_path: Path) -> None:
         pytest.param(series_text(), "\tRA_1\tRA_9\nTP53\t1\t2\n", ["1 of 2 columns", "RA_9"], id="strange column"),
         pytest.param(series_text(table=('"TP53"\t1.5\t2\t3',)), "", ["1.5", "33.3"], id="fractions"),
         pytest.param(series_text().replace("Homo sapiens", "Mus musculus"), "\tRA_1\nTp53\t1\n", ["not human", "leave this series out"], id="mouse"),
+        pytest.param(series_text(), "\tRA_1\tRA_2\n", ["GSE1_raw_counts.tsv.gz", "no genes"], id="header alone"),
         pytest.param(series_text(), "<html></html>", ["web page"], id="page"),
     ],
 )  # fmt: skip
@@ -164,6 +165,28 @@ def test_refused_with_place_and_reason(tmp_path: Path, header: str, counts: str,
     with pytest.raises(DataError) as caught:
         read_geo(write(tmp_path, header=header, counts=counts), cohort=COHORT)
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_an_empty_supplementary_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "GSE1_counts.tsv").write_bytes(b"")
+    with pytest.raises(DataError, match=r"GSE1_counts\.tsv: the file is empty"):
+        write(tmp_path, header=series_text())
+
+
+def test_arrays_and_reads_are_not_mixed(tmp_path: Path) -> None:
+    said = "Expression profiling by array"
+    files = {
+        "GSE1-GPL96_series_matrix.txt.gz": matrix_text(GSM[:2], values={p: v[:2] for p, v in VALUES.items()}),
+        "GSE1-GPL1_series_matrix.txt.gz": matrix_text(GSM[2:], kind="SRA", said=said, platform="GPL1"),
+        "GPL96.annot.gz": annotation_text(GENES), "GSE1_counts.txt.gz": "gene\tGSM3\nTP53\t1\nKIT\t4\n",
+    }  # fmt: skip
+    folder = folder_of(tmp_path, files)
+    with pytest.raises(DataError, match=r"2 platforms.*GPL96 \(2 samples\), GPL1 \(1 samples\)"):
+        read_geo(folder, cohort=COHORT)
+    array = read_geo(folder, cohort=Cohort("c", "bulk", "geo", select="platform_id=GPL96"))
+    assert (array.units, array.samples) == ("intensity", GSM[:2])
+    reads = read_geo(folder, cohort=Cohort("c", "bulk", "geo", select="platform_id=GPL1"))
+    assert (reads.units, reads.samples, reads.genes) == ("counts", GSM[2:], ("TP53", "KIT"))
 
 
 @pytest.mark.parametrize("select", ["state=sick", "status=ill"])

@@ -115,8 +115,9 @@ def test_latin_1_in_a_description_quotes_and_carriage_returns(tmp_path: Path) ->
 def test_gzip_under_the_name_of_a_text(tmp_path: Path) -> None:
     packed = gzip.compress(series_text().encode(), mtime=0)
     assert parse(tmp_path, packed).samples == GSM
-    with pytest.raises(DataError, match="damaged or cut"):
-        parse(tmp_path, packed[:-40])
+    for left in (40, 8, 1):
+        with pytest.raises(DataError, match="damaged or cut"):
+            parse(tmp_path, packed[:-left])
     with pytest.raises(DataError, match="content is not gzip"):
         parse(tmp_path, series_text(), name="GSE1_series_matrix.txt.gz")
 
@@ -128,6 +129,7 @@ def test_gzip_under_the_name_of_a_text(tmp_path: Path) -> None:
         pytest.param(series_text().partition("!series_matrix")[0], ["cut"], id="no table"),
         pytest.param(series_text(row("!Sample_description", ("a", "b"))), ["has 2 cells for 3", ":11"], id="ragged"),
         pytest.param(series_text("what is this"), [":11", "not a line"], id="stranger"),
+        pytest.param(series_text() + "\nmore", ["not a line", "'more'"], id="after the end"),
         pytest.param(series_text(table=['"p"\t1\t2']), [":13", "3 cells under 4"], id="short row"),
         pytest.param(series_text(table=['"p"\t1\tx\t2']), [":13:GSM2", "not a number", "'x'"], id="word"),
         pytest.param(series_text(table=['"p"\t1\t1_0\t2']), [":13:GSM2", "not a number"], id="underscore"),

@@ -258,16 +258,25 @@ def methods(results: StudyResults) -> Sequence[MethodNote]:
             )
         )
     if results.summary_cohorts:
-        notes.append(
-            MethodNote(
-                "summary_statistics",
-                "summary statistics",
-                "GWAS summary statistics were read in GWAS-SSF form [Hayhurst2022] and cis-eQTLs in the "
-                "columns used by eQTLGen [Vosa2021].",
-                (literature.GWAS_SSF, literature.EQTLGEN),
-            )
-        )
+        notes.append(_summary_methods(results))
     return notes
+
+
+def _summary_methods(results: StudyResults) -> MethodNote:
+    """In which layouts the association tables of the study came."""
+    known = {"GWAS-SSF": literature.GWAS_SSF, "eQTLGen": literature.EQTLGEN}
+    titles = dict.fromkeys(
+        one.title for cohort in results.summary_cohorts for one in results.summary_quality(cohort).layouts
+    )
+    cited = [known[title] for title in titles if title in known]
+    words = [f"{title} [{known[title].key}]" if title in known else title for title in titles]
+    layouts = f" in the layouts {listed(words)}" if words else ""
+    return MethodNote(
+        "summary_statistics",
+        "summary statistics",
+        f"Summary statistics of association were read{layouts}; effects are also given as z / sqrt(n).",
+        tuple(cited),
+    )
 
 
 SECTION = SectionMaker(order=10, key="cohorts", title="Cohorts", build=build, methods=methods)

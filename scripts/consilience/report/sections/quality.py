@@ -151,6 +151,19 @@ def _summary_group(results: StudyResults, cohort: Cohort, notices: list[Notice],
             when_empty="no variant was removed",
         )
     )
+    if quality.layouts:
+        blocks.append(
+            Table(
+                key=f"layouts.{cohort.name}",
+                title="How the tables were read",
+                columns=(
+                    Column("file", "File"),
+                    Column("layout", "Layout"),
+                    Column("allele", "Effect allele"),
+                ),
+                rows=tuple((one.file, one.title, one.effect_allele) for one in quality.layouts),
+            )
+        )
     return Group(
         key=f"quality-{cohort.name}",
         title=cohort.label or cohort.name,

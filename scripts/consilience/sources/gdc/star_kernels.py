@@ -37,7 +37,9 @@ def parse_counts(
     `expected` are the ids of all rows, each ended by a line feed (bytes). Any code other than COMPLETE means
     that this is not the plain table of those ids; what is wrong with it, a slower reader says.
     """
-    size, position, at, row = text.size, start, 0, 0
+    # unsigned positions spare numba the look whether each one counts from the end (a third of the time)
+    one, size, n_expected = np.uint64(1), np.uint64(text.size), np.uint64(expected.size)
+    position, at, row = np.uint64(start), np.uint64(0), 0
     while position < size:
         if row >= counts.size:
             return OTHER_GENES
@@ -45,31 +47,31 @@ def parse_counts(
         while True:
             if column == gene_at:
                 while position < size and text[position] != 9 and text[position] != 10:
-                    if at >= expected.size or text[position] != expected[at]:
+                    if at >= n_expected or text[position] != expected[at]:
                         return OTHER_GENES
-                    at += 1
-                    position += 1
-                if at >= expected.size or expected[at] != 10:
+                    at += one
+                    position += one
+                if at >= n_expected or expected[at] != 10:
                     return OTHER_GENES
-                at += 1
+                at += one
             elif column == count_at:
                 while position < size and 48 <= text[position] <= 57:
                     number = number * 10 + (text[position] - 48)
                     digits += 1
-                    position += 1
+                    position += one
                     if number > _MOST:
                         return NO_COUNT
                 if digits == 0 or (position < size and text[position] != 9 and text[position] != 10):
                     return NO_COUNT
             else:
                 while position < size and _PLAIN[text[position]] == 1:
-                    position += 1
+                    position += one
                 if position < size and text[position] != 9 and text[position] != 10:
                     return ODD_BYTE
             if position >= size:
                 return WRONG_WIDTH
             end = text[position]
-            position += 1
+            position += one
             if end == 10:
                 break
             column += 1
@@ -79,4 +81,4 @@ def parse_counts(
             return WRONG_WIDTH
         counts[row] = number
         row += 1
-    return COMPLETE if row == counts.size and at == expected.size else OTHER_GENES
+    return COMPLETE if row == counts.size and at == n_expected else OTHER_GENES

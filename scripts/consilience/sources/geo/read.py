@@ -38,6 +38,8 @@ def read_geo(folder: RawFolder, *, cohort: Cohort) -> BulkMatrix:
         )
     rows = wanted_rows(series, select=cohort.select)
     method = method_of(series, rows)
+    if method != "sequencing":
+        one_platform(series, rows)
     paths = supplementary_tables(folder, cohort=cohort)
     if paths and not (series.tables and method == "array" and not asked_for(paths, cohort=cohort)):
         found = measured(paths, series, rows, units=cohort.units)
@@ -70,8 +72,6 @@ def read_geo(folder: RawFolder, *, cohort: Cohort) -> BulkMatrix:
 
 def _own_values(series: Series, rows: Sequence[int], *, method: Method) -> Measured:
     """The values inside the series matrix (or the SOFT file), without rows that no sample has a value of."""
-    if method == "array":
-        one_platform(series, rows)
     samples = [series.samples[row] for row in rows]
     table = joined(series.tables, samples=samples, where=series.where)
     if table is None:

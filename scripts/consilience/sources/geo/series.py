@@ -59,10 +59,11 @@ def parse_series_matrix(path: Path, *, values: bool = True) -> Series:
     rows: Rows | None = None
     samples: tuple[str, ...] = ()
     for number, line in text_lines(path):
-        if rows is not None and line == "!series_matrix_table_end":
-            ended = True
-            break
-        if rows is not None:
+        if ended or (rows is not None and line == "!series_matrix_table_end"):
+            if ended and line.strip():
+                raise _not_a_line(line, place=f"{where}:{number}")
+            ended = True  # and on to the end of the file: cut gzip shows only there
+        elif rows is not None:
             if not (header := rows.names):
                 header = _header_of(line, samples=samples, where=f"{where}:{number}")
                 rows = Rows(n_ids=1, names=header, where=where)
@@ -91,10 +92,14 @@ def _take_line(line: str, head: _Lines, *, place: str, number: int) -> None:
         name, *cells = split_line(line, separator="\t")
         head.facts.setdefault(name.removeprefix("!Series_"), []).extend(filter(None, map(str.strip, cells)))
     elif line.strip() and not line.startswith(("#", "^")):
-        raise DataError(
-            "not a line of a GEO series matrix", where=place, value=line,
-            allowed="lines that begin with !Series_ or !Sample_, then the table", mend=FETCH_AGAIN,
-        )  # fmt: skip
+        raise _not_a_line(line, place=place)
+
+
+def _not_a_line(line: str, *, place: str) -> DataError:
+    return DataError(
+        "not a line of a GEO series matrix", where=place, value=line,
+        allowed="lines that begin with !Series_ or !Sample_, then the table", mend=FETCH_AGAIN,
+    )  # fmt: skip
 
 
 def _samples_of(head: _Lines, *, where: str) -> tuple[str, ...]:

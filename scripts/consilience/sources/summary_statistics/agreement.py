@@ -38,9 +38,11 @@ def share_names(
         _refuse_two_builds(builds, where=where)
     if moved > MOVED_REFUSED * shared:
         raise DataError(
-            f"{moved:,} of {shared:,} shared names stand elsewhere in the eQTL table, so its places cannot name the others",
-            where=where, mend="give both tables in one genome build (no liftover is done here), or rsids in both",
-        )  # fmt: skip
+            f"{moved:,} of {shared:,} shared names stand elsewhere in the eQTL table, so its places cannot "
+            "name the others",
+            where=where,
+            mend="give both tables in one genome build (no liftover is done here), or rsids in both",
+        )
     renamed_gwas = _renamed(gwas, by_place["GWAS"], eqtl, ~by_place["eQTL"])
     renamed_eqtl = _renamed(eqtl, by_place["eQTL"], gwas, ~by_place["GWAS"])
     for what, number in (("GWAS", renamed_gwas[1]), ("eQTL", renamed_eqtl[1])):
@@ -67,10 +69,11 @@ def _by_place(found: Associations) -> npt.NDArray[np.bool_]:
 def _refuse_two_builds(builds: Mapping[str, str], *, where: str) -> None:
     if len({build for build in builds.values() if build}) > 1:
         raise DataError(
-            "variants have no rsids in common and the tables are of different genome builds", where=where,
+            "variants have no rsids in common and the tables are of different genome builds",
+            where=where,
             value=", ".join(f"{what}: {build}" for what, build in builds.items()),
             mend="give both tables in one genome build (no liftover is done here), or rsids in both",
-        )  # fmt: skip
+        )
 
 
 def _renamed(
@@ -122,8 +125,10 @@ def compare_sources(
     for others in keys.values():
         shared = np.intersect1d(shared, others)
     all_of_them = {2: "both", 3: "all three"}[len(keys)]
-    findings.note("; ".join(f"{len(names):,} variants in the {kind}" for kind, names in keys.items())
-                  + f"; {len(shared):,} in {all_of_them}")  # fmt: skip
+    findings.note(
+        "; ".join(f"{len(names):,} variants in the {kind}" for kind, names in keys.items())
+        + f"; {len(shared):,} in {all_of_them}"
+    )
     if len(shared) < 0.5 * min(map(len, keys.values())):
         findings.alarm(
             f"fewer than half of the variants are in {' and '.join(keys)}: do all use the same names?"

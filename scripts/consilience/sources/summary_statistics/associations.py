@@ -22,6 +22,7 @@ from consilience.sources.summary_statistics.effects import (
 from consilience.sources.summary_statistics.findings import Findings
 from consilience.sources.summary_statistics.layout import TEXT, Layout
 from consilience.sources.summary_statistics.tables import (
+    MISSING,
     Flags,
     Floats,
     Header,
@@ -30,7 +31,6 @@ from consilience.sources.summary_statistics.tables import (
     refuse_header,
 )
 from consilience.sources.summary_statistics.variants import (
-    MISSING,
     NOT_SINGLE,
     PLACE_NAME,
     UNKNOWN,
@@ -49,14 +49,30 @@ WORDS = {"gwas": "GWAS", "eqtl": "eQTL"}
 _FINITE: tuple[Callable[[Floats], Any], str] = (np.isfinite, "a finite number")
 _ABOVE: tuple[Callable[[Floats], Any], str] = (lambda v: v > 0, "a number above 0")
 _SHARE: tuple[Callable[[Floats], Any], str] = (lambda v: (v >= 0) & (v <= 1), "a number from 0 to 1")
-_WHOLE: tuple[Callable[[Floats], Any], str] = (lambda v: (v > 0) & (v == np.floor(v)), "a whole number above 0")  # fmt: skip
+_WHOLE: tuple[Callable[[Floats], Any], str] = (
+    lambda v: (v > 0) & (v == np.floor(v)),
+    "a whole number above 0",
+)
 _FROM_0: tuple[Callable[[Floats], Any], str] = (lambda v: v >= 0, "a number from 0 on")
 RULES: dict[str, tuple[Callable[[Floats], Any], str]] = {
-    "position": _WHOLE, "gene_position": _WHOLE, "beta": _FINITE, "z": _FINITE, "odds_ratio": _ABOVE,
-    "standard_error": _ABOVE, "ci_lower": _FINITE, "ci_upper": _FINITE, "p_value": _SHARE,
-    "neg_log10_p": _FROM_0, "effect_allele_frequency": _SHARE, "n": _ABOVE, "n_cases": _FROM_0,
-    "n_controls": _FROM_0, "alleles_counted": _ABOVE, "minor_count": _FROM_0, "minor_frequency": _SHARE,
-}  # fmt: skip
+    "position": _WHOLE,
+    "gene_position": _WHOLE,
+    "beta": _FINITE,
+    "z": _FINITE,
+    "odds_ratio": _ABOVE,
+    "standard_error": _ABOVE,
+    "ci_lower": _FINITE,
+    "ci_upper": _FINITE,
+    "p_value": _SHARE,
+    "neg_log10_p": _FROM_0,
+    "effect_allele_frequency": _SHARE,
+    "n": _ABOVE,
+    "n_cases": _FROM_0,
+    "n_controls": _FROM_0,
+    "alleles_counted": _ABOVE,
+    "minor_count": _FROM_0,
+    "minor_frequency": _SHARE,
+}
 """What numbers may stand in each column."""
 
 
@@ -134,6 +150,7 @@ def read_associations(
             batch = _only(batch, near)
         log.info("%s: %d rows read", header.where, n_read)
         yield batch, found
+    findings.read[source.what] += n_read
     if n_far:
         findings.note(
             f"{n_far:,} of {n_read:,} {source.what} rows have p above {largest_p:g} and were left out "
@@ -154,11 +171,15 @@ def _refuse_missing(source: Source, found: Mapping[str, str]) -> None:
     if missing:
         name = layout.preferred(missing[0][0])
         raise DataError(
-            f"no column {name}, which a table of layout {layout.title} needs here", where=f"{header.where}:{header.line}",
+            f"no column {name}, which a table of layout {layout.title} needs here",
+            where=f"{header.where}:{header.line}",
             value=" ".join(header.names),
-            allowed="for the effect: " + "; ".join(said for _, said in ROUTES) if missing[0][0] in {"beta", "standard_error"} else "",
-            mend=did_you_mean(name, header.names) or "name the column in summary_statistics: columns (configuration)",
-        )  # fmt: skip
+            allowed="for the effect: " + "; ".join(said for _, said in ROUTES)
+            if missing[0][0] in {"beta", "standard_error"}
+            else "",
+            mend=did_you_mean(name, header.names)
+            or "name the column in summary_statistics: columns (configuration)",
+        )
 
 
 def _of_wanted_tests(rows: TextTable, layout: Layout, findings: Findings) -> TextTable:
@@ -173,9 +194,10 @@ def _of_wanted_tests(rows: TextTable, layout: Layout, findings: Findings) -> Tex
 def _route(source: Source, found: dict[str, str], rows: TextTable) -> tuple[dict[str, str], tuple[str, ...]]:
     """Which columns give the effect; columns of the first batch that are all empty are as good as absent."""
     used = {
-        ours: theirs for ours, theirs in found.items()
+        ours: theirs
+        for ours, theirs in found.items()
         if ours not in RULES or not np.isnan(_number(rows, found, ours)).all()
-    }  # fmt: skip
+    }
     route = route_of(used)
     return (used, route[0]) if route else (found, (route_of(found) or ROUTES[0])[0])
 
@@ -197,8 +219,19 @@ def _batch(
     p = columns["p_value"]
     p = np.where(np.isnan(p), 10.0 ** -neg_log10_p(effects.z), p)
     names = rows.text(found["rsid"]) if "rsid" in found else _blank(rows.n_rows)
-    batch = Batch(rows, names, chromosome, position, effect, other, effects, p,
-                  columns["effect_allele_frequency"], n, n_effective)  # fmt: skip
+    batch = Batch(
+        rows,
+        names,
+        chromosome,
+        position,
+        effect,
+        other,
+        effects,
+        p,
+        columns["effect_allele_frequency"],
+        n,
+        n_effective,
+    )
     placed = (chromosome >= 0) & (position > 0)
     needs_place = any(name in found for name in ("position", "chromosome", "variant"))
     named = _named(names)
@@ -253,11 +286,18 @@ def _only(batch: Batch, kept: Flags) -> Batch:
         return batch
     e = batch.effects
     return Batch(
-        batch.rows.only(kept), batch.name.filter(pa.array(kept)), batch.chromosome[kept], batch.position[kept],
-        batch.effect[kept], batch.other[kept],
+        batch.rows.only(kept),
+        batch.name.filter(pa.array(kept)),
+        batch.chromosome[kept],
+        batch.position[kept],
+        batch.effect[kept],
+        batch.other[kept],
         Effects(e.beta[kept], e.standard_error[kept], e.z[kept], e.scale),
-        batch.p_value[kept], batch.frequency[kept], batch.n[kept], batch.n_effective[kept],
-    )  # fmt: skip
+        batch.p_value[kept],
+        batch.frequency[kept],
+        batch.n[kept],
+        batch.n_effective[kept],
+    )
 
 
 def _variants(rows: TextTable, found: Mapping[str, str]) -> tuple[Codes, npt.NDArray[np.int64], Codes, Codes]:
@@ -322,17 +362,27 @@ def _people(source: Source, rows: TextTable, found: Mapping[str, str]) -> tuple[
     if rows.n_rows and np.isnan(n).all():
         key = f"n_{source.layout.what}"
         raise DataError(
-            "no column n and no sample size in the metadata", where=source.header.where,
-            mend=f"add a column with the number of people, or set summary_statistics: {key} in the configuration",
-        )  # fmt: skip
+            "no column n and no sample size in the metadata",
+            where=source.header.where,
+            mend="add a column with the number of people, "
+            f"or set summary_statistics: {key} in the configuration",
+        )
     return n, np.where(np.isfinite(effective) & (effective > 0), effective, n)
 
 
 def shared_columns(batch: Batch) -> dict[str, Any]:
     """The columns of a batch that GWAS and eQTL have in common, as `columns.schema_of` names them."""
     return {
-        "rsid": batch.name, "chromosome": batch.chromosome, "position": batch.position,
-        "effect_allele": batch.effect, "other_allele": batch.other, "beta": batch.effects.beta,
-        "standard_error": batch.effects.standard_error, "z": batch.effects.z, "p_value": batch.p_value,
-        "effect_allele_frequency": batch.frequency, "n": batch.n, "n_effective": batch.n_effective,
-    }  # fmt: skip
+        "rsid": batch.name,
+        "chromosome": batch.chromosome,
+        "position": batch.position,
+        "effect_allele": batch.effect,
+        "other_allele": batch.other,
+        "beta": batch.effects.beta,
+        "standard_error": batch.effects.standard_error,
+        "z": batch.effects.z,
+        "p_value": batch.p_value,
+        "effect_allele_frequency": batch.frequency,
+        "n": batch.n,
+        "n_effective": batch.n_effective,
+    }

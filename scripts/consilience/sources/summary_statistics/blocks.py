@@ -1,4 +1,4 @@
-"""Large text as served, in blocks of whole lines: gzip, line ends, and every way of being cut, dealt with once."""
+"""Large text as served, in blocks of whole lines: gzip, line ends and cut files, dealt with once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from consilience.foundation.errors import DataError
 from consilience.sources.text import FETCH_AGAIN, GZIP_MAGIC, refuse_page, shown
@@ -72,7 +72,7 @@ def _opened(path: Path, *, where: str) -> IO[bytes]:
     handle.seek(0)
     if packed:
         handle.close()
-        return gzip.open(path, "rb")
+        return cast("IO[bytes]", gzip.open(path, "rb"))
     if path.suffix in PACKED:
         handle.close()
         raise DataError(f"named {path.suffix} but its content is not gzip", where=where, mend=FETCH_AGAIN)

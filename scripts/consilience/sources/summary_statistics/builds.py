@@ -13,7 +13,7 @@ _SPELLINGS = {
 
 
 def build_in(texts: Iterable[str]) -> str:
-    """The build that some of these words (file name, column names, a variant's name) state, "" if none or both."""
+    """The build that these words (names of files, columns, variants) state; "" if none or both."""
     joined = " ".join(texts)
     found = [
         build

@@ -19,8 +19,12 @@ def settings_of(cohort: str, settings: SummaryStatisticsSection) -> SummaryStati
     for key in own:
         if key not in _OWN:
             raise ConfigError(
-                "no such key for a cohort", where=where, value=key, allowed=", ".join(_OWN), mend=did_you_mean(key, _OWN)
-            )  # fmt: skip
+                "no such key for a cohort",
+                where=where,
+                value=key,
+                allowed=", ".join(_OWN),
+                mend=did_you_mean(key, _OWN),
+            )
     try:
         return SummaryStatisticsSection.model_validate({**settings.model_dump(), **own})
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The tables of associations in memory: small columns, sorted, without repeated rows; and as they are written."""
+"""Tables of associations in memory: small columns, sorted, without repeats; and as they are written."""
 
 from __future__ import annotations
 
@@ -74,12 +74,27 @@ def schema_of(what: str) -> pa.Schema:
     import pyarrow as pa
 
     words = pa.dictionary(pa.int32(), pa.string())
-    fields = [("rsid", pa.string()), ("chromosome", pa.int8()), ("position", pa.int32()),
-              ("effect_allele", pa.int8()), ("other_allele", pa.int8()), ("beta", pa.float64()),
-              ("standard_error", pa.float64()), ("z", pa.float64()), ("p_value", pa.float64()),
-              ("effect_allele_frequency", pa.float32()), ("n", pa.float64()), ("n_effective", pa.float64())]  # fmt: skip
+    fields = [
+        ("rsid", pa.string()),
+        ("chromosome", pa.int8()),
+        ("position", pa.int32()),
+        ("effect_allele", pa.int8()),
+        ("other_allele", pa.int8()),
+        ("beta", pa.float64()),
+        ("standard_error", pa.float64()),
+        ("z", pa.float64()),
+        ("p_value", pa.float64()),
+        ("effect_allele_frequency", pa.float32()),
+        ("n", pa.float64()),
+        ("n_effective", pa.float64()),
+    ]
     if what == "eqtl":
-        fields += [("ensembl_id", words), ("gene", words), ("gene_chromosome", pa.int8()), ("gene_position", pa.int32())]  # fmt: skip
+        fields += [
+            ("ensembl_id", words),
+            ("gene", words),
+            ("gene_chromosome", pa.int8()),
+            ("gene_position", pa.int32()),
+        ]
     return pa.schema(fields)
 
 
@@ -127,7 +142,7 @@ def _taken(found: Associations, rows: npt.NDArray[np.int64]) -> Associations:
 
 
 def without_repeats(found: Associations, findings: Findings, *, same: str, several: str) -> Associations:
-    """Rows that are there twice are kept once; all rows of a name (and gene) with several values are left out.
+    """Rows that are there twice are kept once; rows of one name (and gene) with several values go.
 
     Only rows whose keys repeat are compared cell by cell.
     """
@@ -213,14 +228,22 @@ def written_table(what: str, table: pa.Table) -> pa.Table:
     z, n = (np.asarray(table.column(name).to_numpy(), dtype=np.float64) for name in ("z", "n"))
     effect, other = codes("effect_allele"), codes("other_allele")
     columns = {
-        "rsid": table.column("rsid"), "chromosome": letters(codes("chromosome"), CHROMOSOMES),
-        "position": known("position"), "effect_allele": letters(effect, BASES), "other_allele": letters(other, BASES),
-        "beta": table.column("beta"), "standard_error": table.column("standard_error"), "z": z,
-        "effect_allele_frequency": numbers("effect_allele_frequency"), "p_value": numbers("p_value"),
-        "neg_log10_p": neg_log10_p(z), "n": n,
-        "n_effective": table.column("n_effective"), "beta_standardised": z / np.sqrt(n),
+        "rsid": table.column("rsid"),
+        "chromosome": letters(codes("chromosome"), CHROMOSOMES),
+        "position": known("position"),
+        "effect_allele": letters(effect, BASES),
+        "other_allele": letters(other, BASES),
+        "beta": table.column("beta"),
+        "standard_error": table.column("standard_error"),
+        "z": z,
+        "effect_allele_frequency": numbers("effect_allele_frequency"),
+        "p_value": numbers("p_value"),
+        "neg_log10_p": neg_log10_p(z),
+        "n": n,
+        "n_effective": table.column("n_effective"),
+        "beta_standardised": z / np.sqrt(n),
         "palindromic": palindromic(effect, other) & (effect >= 0),
-    }  # fmt: skip
+    }
     if what == "eqtl":
         columns |= {
             "gene": table.column("gene").cast(pa.string()),

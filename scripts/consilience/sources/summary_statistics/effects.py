@@ -102,6 +102,6 @@ def z_of_neg_log10_p(value: Floats) -> Floats:
 
 
 def effective_n(cases: Floats, controls: Floats) -> Floats:
-    """People (n,) of a study with as many cases as controls that would know as much: 4 / (1/cases + 1/controls)."""
+    """People (n,) of an equally precise study of as many cases as controls: 4 / (1/cases + 1/controls)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(4.0 / (1.0 / cases + 1.0 / controls))

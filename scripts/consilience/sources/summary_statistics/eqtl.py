@@ -32,7 +32,7 @@ _GENE = r"^ENSG\d{11}$"
 
 
 def read_eqtl(source: Source, *, findings: Findings, largest_p: float = 1.0) -> Associations:
-    """Read and check eQTLs of any layout; rows with p above `largest_p` are left out and counted in a note."""
+    """Read and check eQTLs of any layout; rows with p above `largest_p` are left out, which is said."""
     tables, scale = [], "given"
     for batch, found in read_associations(source, findings=findings, largest_p=largest_p):
         tables.append(table_of("eqtl", shared_columns(batch) | _gene_columns(batch, found)))
@@ -43,10 +43,14 @@ def read_eqtl(source: Source, *, findings: Findings, largest_p: float = 1.0) -> 
     )
     if not len(eqtl):
         raise DataError(
-            "no row of the eQTL table can be used", where=source.header.where,
-            value="; ".join(f"{reason}: {n}" for reason, n in findings.removed.items() if "eQTL" in reason) or None,
-            mend="" if largest_p >= 1 else f"rows with p above {largest_p:g} are left out: see summary_statistics: eqtl_p",
-        )  # fmt: skip
+            "no row of the eQTL table can be used",
+            where=source.header.where,
+            value="; ".join(f"{reason}: {n}" for reason, n in findings.removed.items() if "eQTL" in reason)
+            or None,
+            mend=""
+            if largest_p >= 1
+            else f"rows with p above {largest_p:g} are left out: see summary_statistics: eqtl_p",
+        )
     genes = eqtl.table.column("ensembl_id").combine_chunks()
     rank = np.argsort(np.argsort(np.array(genes.dictionary.to_pylist(), dtype=str)))
     eqtl, _ = in_order(eqtl, (rank[genes.indices.to_numpy()], eqtl.position))

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Findings:
-    """What was set aside, by reason, and what a reader should know."""
+    """What was set aside, by reason, what a reader should know, and how many rows were `read` of each source."""
 
     removed: Counter[str] = field(default_factory=Counter)
     messages: list[dict[str, str]] = field(default_factory=list)
+    read: Counter[str] = field(default_factory=Counter)
 
     def note(self, text: str) -> None:
         """Something to know."""

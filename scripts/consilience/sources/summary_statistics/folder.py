@@ -75,9 +75,12 @@ def _check_columns(columns: Mapping[str, Mapping[str, str]]) -> None:
         for ours in mapped:
             if ours not in OURS:
                 raise ConfigError(
-                    "no such column", where=f"summary_statistics: columns: {pattern}", value=ours,
-                    allowed=", ".join(OURS), mend=did_you_mean(ours, OURS) or "write {ours: theirs}",
-                )  # fmt: skip
+                    "no such column",
+                    where=f"summary_statistics: columns: {pattern}",
+                    value=ours,
+                    allowed=", ".join(OURS),
+                    mend=did_you_mean(ours, OURS) or "write {ours: theirs}",
+                )
 
 
 def locus_of(path: Path) -> str:
@@ -103,9 +106,10 @@ def _place_ld(contents: Contents, name: str, path: Path, paths: Mapping[str, Pat
         contents.named_ld.append(path)
     else:
         raise DataError(
-            f"no {locus}.snps.tsv beside this matrix", where=shown(path),
+            f"no {locus}.snps.tsv beside this matrix",
+            where=shown(path),
             mend="add the list of its variants (rsid, chromosome, position, effect_allele, other_allele)",
-        )  # fmt: skip
+        )
 
 
 def _is_number(word: str) -> bool:
@@ -142,8 +146,10 @@ def the_one(tables: list[Table], what: Literal["GWAS", "eQTL"], *, where: str) -
         listed = ", ".join(f"{header.path.name} ({layout.title})" for header, layout in tables)
         article = "a" if what == "GWAS" else "an"
         raise DataError(
-            f"{len(tables)} files could be the {what}, one is needed", where=where, value=listed,
-            mend=f"name the one that is meant in column 'files' of the cohort sheet, with all others that belong to "
+            f"{len(tables)} files could be the {what}, one is needed",
+            where=where,
+            value=listed,
+            mend="name the one that is meant in column 'files' of the cohort sheet, with all other files of "
             f"the cohort; {article} {what} in several files (by chromosome) must be joined into one",
-        )  # fmt: skip
+        )
     return tables[0] if tables else None

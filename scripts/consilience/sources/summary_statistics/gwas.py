@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from consilience.foundation.errors import DataError
@@ -17,13 +19,17 @@ from consilience.sources.summary_statistics.effects import SCALES, neg_log10_p
 from consilience.sources.summary_statistics.findings import Findings
 from consilience.sources.summary_statistics.variants import CHROMOSOMES
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _P_DISAGREES = 0.05
 _ENOUGH = 20
 
 
 def read_gwas(source: Source, *, findings: Findings) -> Associations:
-    """Read and check a GWAS of any layout; rows that cannot be used are counted, impossible values refused."""
-    tables, scale, found = [], "given", {}
+    """Read and check a GWAS of any layout: unusable rows are counted, impossible values refused."""
+    tables: list[pa.Table] = []
+    scale, found = "given", dict[str, str]()
     for batch, found in read_associations(source, findings=findings):  # noqa: B007
         tables.append(table_of("gwas", shared_columns(batch)))
         scale = batch.effects.scale
@@ -60,8 +66,9 @@ def _compare_p(gwas: Associations, findings: Findings) -> None:
         off = np.abs(-np.log10(p[given]) - exact[given]) > 0.1 * np.maximum(exact[given], 1.0)
         if off.mean() > _P_DISAGREES:
             findings.alarm(
-                f"the p-values of {int(off.sum()):,} of {int(given.sum()):,} GWAS rows do not follow from beta "
-                "and standard error (genomic control, or another scale?); beta and standard error are used"
+                f"the p-values of {int(off.sum()):,} of {int(given.sum()):,} GWAS rows do not follow from "
+                "beta and standard error (genomic control, or another scale?); "
+                "beta and standard error are used"
             )
     if below := int((np.isfinite(p) & (p <= 1e-300)).sum()):
         findings.note(

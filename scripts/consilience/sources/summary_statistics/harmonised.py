@@ -16,16 +16,17 @@ Floats = npt.NDArray[np.float64]
 Words = npt.NDArray[np.object_]
 _SIDES = ("exposure", "outcome")
 _NEEDED = (
-    "SNP", *(f"{name}.{side}" for side in _SIDES for name in ("beta", "se", "effect_allele", "other_allele"))
-)  # fmt: skip
+    "SNP",
+    *(f"{name}.{side}" for side in _SIDES for name in ("beta", "se", "effect_allele", "other_allele")),
+)
 
 
 @dataclass(frozen=True)
 class Harmonised:
     """Instruments (n,) of one exposure for one outcome, effects of the same allele on both.
 
-    `n_exposure` and `n_outcome` are people, NaN where the table does not say; `kept` is the table's own mark of
-    the instruments to use (mr_keep; all True where it has none).
+    `n_exposure` and `n_outcome` are people, NaN where the table does not say; `kept` is the table's own mark
+    of the instruments to use (mr_keep; all True where it has none).
     """
 
     exposure: str
@@ -48,18 +49,25 @@ def read_harmonised(path: Path) -> Harmonised:
     named = {side: _one(table, side) for side in _SIDES}
     effect = {side: np.char.upper(table.words(f"effect_allele.{side}").astype(str)) for side in _SIDES}
     table.refuse_any(
-        effect["exposure"] != effect["outcome"], "effect_allele.outcome",
+        effect["exposure"] != effect["outcome"],
+        "effect_allele.outcome",
         "not the exposure's effect allele: the table is not harmonised",
-    )  # fmt: skip
+    )
     mark = table.words("mr_keep") if table.has("mr_keep") else np.full(table.n_rows, "TRUE", dtype=object)
     return Harmonised(
-        named["exposure"], named["outcome"], table.words("SNP"), effect["exposure"].astype(object),
+        named["exposure"],
+        named["outcome"],
+        table.words("SNP"),
+        effect["exposure"].astype(object),
         np.char.upper(table.words("other_allele.exposure").astype(str)).astype(object),
-        _numbers(table, "beta.exposure"), _numbers(table, "se.exposure", above=0),
-        _numbers(table, "beta.outcome"), _numbers(table, "se.outcome", above=0),
-        _numbers(table, "samplesize.exposure", above=0), _numbers(table, "samplesize.outcome", above=0),
-        np.array([word.upper() in {"TRUE", "1"} for word in mark]),
-    )  # fmt: skip
+        _numbers(table, "beta.exposure"),
+        _numbers(table, "se.exposure", above=0),
+        _numbers(table, "beta.outcome"),
+        _numbers(table, "se.outcome", above=0),
+        _numbers(table, "samplesize.exposure", above=0),
+        _numbers(table, "samplesize.outcome", above=0),
+        np.array([str(word).upper() in {"TRUE", "1"} for word in mark]),
+    )
 
 
 def _one(table: TextTable, side: str) -> str:
@@ -68,8 +76,12 @@ def _one(table: TextTable, side: str) -> str:
         return side
     levels = sorted(set(table.words(name)))
     if len(levels) != 1:
-        raise DataError(f"holds {len(levels)} {side}s, one is needed", where=f"{table.where}:{name}",
-                        value=", ".join(levels[:5]), mend="give one table per pair")  # fmt: skip
+        raise DataError(
+            f"holds {len(levels)} {side}s, one is needed",
+            where=f"{table.where}:{name}",
+            value=", ".join(levels[:5]),
+            mend="give one table per pair",
+        )
     return str(table.words(side)[0]) if table.has(side) else levels[0]
 
 
@@ -84,6 +96,7 @@ def exposure_note(path: Path) -> str:
     """What a prepared cohort says of the exposure side, which its GWAS table does not hold."""
     both = read_harmonised(path)
     return (
-        f"{shown(path)} is a harmonised two-sample table: its outcome ({both.outcome}) is the GWAS here; its exposure "
-        f"({both.exposure}, {len(both.rsid)} instruments) is read from the raw file where a pair is analysed"
+        f"{shown(path)} is a harmonised two-sample table: its outcome ({both.outcome}) is the GWAS here; "
+        f"its exposure ({both.exposure}, {len(both.rsid)} instruments) is read from the raw file "
+        "where a pair is analysed"
     )

@@ -38,7 +38,18 @@ OURS: dict[str, str] = {
     "gene_position": "position of the gene (eQTL)",
 }
 """Our names of columns: what `summary_statistics.columns` may map."""
-TEXT = ("rsid", "variant", "chromosome", "effect_allele", "other_allele", "ref", "alt", "ensembl_id", "gene", "gene_chromosome")  # fmt: skip
+TEXT = (
+    "rsid",
+    "variant",
+    "chromosome",
+    "effect_allele",
+    "other_allele",
+    "ref",
+    "alt",
+    "ensembl_id",
+    "gene",
+    "gene_chromosome",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Linkage disequilibrium as served: square matrices of correlations, with or without names, and long tables."""
+"""Linkage disequilibrium as served: square matrices, with or without names, and tables of pairs."""
 
 from __future__ import annotations
 
@@ -60,8 +60,9 @@ def read_named_ld(path: Path, *, locus: str) -> LdMatrix:
     if [row[0] for row in rows] != list(names):
         raise DataError(
             "the first column does not name the same variants in the same order as the header",
-            where=f"{shown(path)}:{header.line}", mend="write the matrix with its row names, square and symmetric",
-        )  # fmt: skip
+            where=f"{shown(path)}:{header.line}",
+            mend="write the matrix with its row names, square and symmetric",
+        )
     r = _values([row[1:] for row in rows], n=len(names), where=shown(path), first=header.line + 1)
     blank = ("",) * len(names)
     return ld_matrix(r, rsid=tuple(names), effect=blank, other=blank, locus=locus, where=shown(path))
@@ -73,9 +74,10 @@ def read_long_ld(path: Path, *, locus: str) -> LdMatrix:
     assert header is not None  # noqa: S101 - recognised by its header
     if "R" not in header.names:
         raise DataError(
-            "holds r² (column R2), which has lost the signs", where=f"{shown(path)}:{header.line}",
+            "holds r² (column R2), which has lost the signs",
+            where=f"{shown(path)}:{header.line}",
             mend="compute signed correlations: plink --r gz (not --r2) with --ld-window-r2 0",
-        )  # fmt: skip
+        )
     first, second, values = [], [], []
     for rows in read_batches(header, words=("SNP_A", "SNP_B"), numbers=("R",)):
         first += list(rows.words("SNP_A"))
@@ -108,7 +110,7 @@ def ld_matrix(
 
 
 def seems_squared(r: npt.NDArray[np.float64]) -> bool:
-    """True when no entry among many is negative, as in a matrix of r² (signed r are negative half the time)."""
+    """True when no entry among many is negative, as in a matrix of r² (half of signed r are)."""
     pairs = r[np.triu_indices(len(r), 1)]
     return bool(pairs.size >= MANY_PAIRS and pairs.min() >= 0)
 
@@ -163,5 +165,9 @@ def refuse_impossible(r: npt.NDArray[np.float64], *, rsid: tuple[str, ...], wher
         if bad.any():
             row, column = (int(k) for k in np.argwhere(bad)[0])
             raise DataError(
-                what, where=f"{where}:{row + 1}:{rsid[column]}", value=r[row, column], allowed=allowed, mend=_GIVE_R
-            )  # fmt: skip
+                what,
+                where=f"{where}:{row + 1}:{rsid[column]}",
+                value=r[row, column],
+                allowed=allowed,
+                mend=_GIVE_R,
+            )

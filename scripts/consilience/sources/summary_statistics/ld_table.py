@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 COLUMNS = (
-    "locus", "rsid_1", "rsid_2", "r", "effect_allele_1", "other_allele_1", "effect_allele_2", "other_allele_2",
-)  # fmt: skip
+    "locus",
+    "rsid_1",
+    "rsid_2",
+    "r",
+    "effect_allele_1",
+    "other_allele_1",
+    "effect_allele_2",
+    "other_allele_2",
+)
 _SHOWN = 5
 
 
@@ -38,7 +45,7 @@ class LdSummary:
 def write_ld(
     path: Path, matrices: Iterable[LdMatrix], findings: Findings, *, one_coding: bool = False
 ) -> LdSummary:
-    """Write the upper triangles with diagonals, one locus at a time; r refers to the row's two effect alleles.
+    """Write the upper triangles with diagonals, one locus at a time; r is of the row's effect alleles.
 
     With `one_coding`, effects and LD are known to be of the same alleles although none is named.
     """

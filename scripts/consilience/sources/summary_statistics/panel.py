@@ -53,8 +53,9 @@ def panel_ld(
     loci: list[tuple[Panel, Wanted, Indices]] = []
     n_split = 0
     for panel, wanted in zip(panels, chosen, strict=True):
-        found = loci_of(panel.chromosome[wanted.rows], panel.position[wanted.rows],
-                        window=settings.ld_window_kb * 1e3)  # fmt: skip
+        found = loci_of(
+            panel.chromosome[wanted.rows], panel.position[wanted.rows], window=settings.ld_window_kb * 1e3
+        )
         for locus in found:
             parts = split_at_gaps(panel.position[wanted.rows[locus]], most=settings.ld_max_variants)
             n_split += len(parts) > 1
@@ -62,14 +63,16 @@ def panel_ld(
     n_pairs = sum(len(locus) * (len(locus) + 1) // 2 for _, _, locus in loci)
     if n_pairs > MOST_PAIRS:
         raise DataError(
-            f"LD of these variants would be {n_pairs:,} pairs", where=shown(panels[0].path),
+            f"LD of these variants would be {n_pairs:,} pairs",
+            where=shown(panels[0].path),
             allowed=f"at most {MOST_PAIRS:,}",
-            mend="set summary_statistics: ld_p or ld_max_variants lower, or give a pruned panel (plink --indep-pairwise)",
-        )  # fmt: skip
+            mend="set summary_statistics: ld_p or ld_max_variants lower, or give a pruned panel "
+            "(plink --indep-pairwise)",
+        )
     if n_split:
         findings.alarm(
-            f"{n_split:,} loci have more than {settings.ld_max_variants:,} variants and were split at their widest "
-            "gaps (summary_statistics: ld_max_variants); LD across a split is not known"
+            f"{n_split:,} loci have more than {settings.ld_max_variants:,} variants and were split at their "
+            "widest gaps (summary_statistics: ld_max_variants); LD across a split is not known"
         )
     yield from _matrices(loci, findings)
 
@@ -118,7 +121,7 @@ def loci_of(chromosome: npt.NDArray[np.int8], position: Indices, *, window: floa
 def split_at_gaps(position: Indices, *, most: int) -> list[Indices]:
     """Parts of at most `most` neighbours (indices into sorted positions), cut where the gaps are widest.
 
-    Each cut leaves at least a quarter of `most` on either side, so that a lone variant at an end is not cut off.
+    Each cut leaves a quarter of `most` or more on either side: a lone variant at an end is not cut off.
     """
     waiting, parts = [np.arange(len(position))], []
     while waiting:
@@ -143,10 +146,15 @@ def _matrices(loci: Sequence[tuple[Panel, Wanted, Indices]], findings: Findings)
         rows, names = rows[found.varies], wanted.names[locus][found.varies]
         if not rows.size:
             continue
-        place = f"chr{CHROMOSOMES[panel.chromosome[rows[0]]]}_{panel.position[rows[0]]}_{panel.position[rows[-1]]}"
+        first, last = panel.position[rows[0]], panel.position[rows[-1]]
+        place = f"chr{CHROMOSOMES[panel.chromosome[rows[0]]]}_{first}_{last}"
         yield LdMatrix(
-            place, tuple(names), tuple(BASES[k] for k in panel.a1[rows]), tuple(BASES[k] for k in panel.a2[rows]),
-            found.r, float(np.linalg.eigvalsh(found.r)[0]),
-        )  # fmt: skip
+            place,
+            tuple(names),
+            tuple(BASES[k] for k in panel.a1[rows]),
+            tuple(BASES[k] for k in panel.a2[rows]),
+            found.r,
+            float(np.linalg.eigvalsh(found.r)[0]),
+        )
     findings.remove("LD panel: the variant does not vary", still)
     findings.remove(f"LD panel: more than {LARGEST_MISSING:.0%} of the genotypes missing", n_missing)

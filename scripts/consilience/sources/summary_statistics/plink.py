@@ -1,4 +1,4 @@
-"""A reference panel in PLINK 1's binary form (.bed, .bim, .fam), read by variant without its other genotypes."""
+"""A reference panel in PLINK 1's binary form (.bed, .bim, .fam), read by variant."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FOUR = np.stack([_COPIES[(np.arange(256) >> shift) & 3] for shift in (0, 2, 4, 
 class Panel:
     """A panel of `n_people`: its variants (m,) as the .bim lists them.
 
-    `name` is an Arrow array; `chromosome` and the alleles are codes (see `variants`). A1 is the counted allele.
+    `name` is an Arrow array; `chromosome` and alleles are codes (see `variants`). A1 is the counted allele.
     """
 
     path: Path
@@ -57,15 +57,27 @@ def open_panel(bed: Path) -> Panel:
     bim, fam = bed.with_suffix(".bim"), bed.with_suffix(".fam")
     absent = [path.name for path in (bim, fam) if not path.is_file()]
     if absent:
-        raise DataError(f"no {' and no '.join(absent)} beside this .bed file", where=where,
-                        mend="a panel is three files of one name: .bed, .bim and .fam")  # fmt: skip
+        raise DataError(
+            f"no {' and no '.join(absent)} beside this .bed file",
+            where=where,
+            mend="a panel is three files of one name: .bed, .bim and .fam",
+        )
     with bed.open("rb") as handle:
         magic = handle.read(3)
     if magic == _SAMPLE_MAJOR:
-        raise DataError("genotypes are stored person by person, a form that PLINK gave up", where=where,
-                        mend="convert it: plink --bfile <name> --make-bed")  # fmt: skip
+        raise DataError(
+            "genotypes are stored person by person, a form that PLINK gave up",
+            where=where,
+            mend="convert it: plink --bfile <name> --make-bed",
+        )
     if magic != PLINK_MAGIC:
-        raise DataError("not a PLINK .bed file", where=where, value=magic.hex(), allowed=PLINK_MAGIC.hex(), mend=FETCH_AGAIN)  # fmt: skip
+        raise DataError(
+            "not a PLINK .bed file",
+            where=where,
+            value=magic.hex(),
+            allowed=PLINK_MAGIC.hex(),
+            mend=FETCH_AGAIN,
+        )
     n_people = sum(block.count(b"\n") for _, block in line_blocks(fam))
     names, codes, positions = [], [], []
     for rows in read_batches(
@@ -83,8 +95,9 @@ def open_panel(bed: Path) -> Panel:
     if found != expected:
         raise DataError(
             f"has {found:,} bytes, but {len(chromosome):,} variants of {n_people:,} people take {expected:,}",
-            where=where, mend="the three files must be of one panel; if they are, the .bed is cut: fetch it again",
-        )  # fmt: skip
+            where=where,
+            mend="the three files must be of one panel; if they are, the .bed is cut: fetch it again",
+        )
     return Panel(bed, n_people, pa.concat_arrays(names), chromosome, np.concatenate(positions), a1, a2)
 
 
@@ -92,14 +105,18 @@ def _bim_header(bim: Path) -> Header:
     lines = first_lines(bim) or [""]
     separator = "\t" if "\t" in lines[0] else " "
     if len(lines[0].split()) != len(BIM):
-        raise DataError(f"{len(lines[0].split())} cells where {len(BIM)} are needed", where=f"{shown(bim)}:1",
-                        allowed=" ".join(BIM), mend=FETCH_AGAIN)  # fmt: skip
+        raise DataError(
+            f"{len(lines[0].split())} cells where {len(BIM)} are needed",
+            where=f"{shown(bim)}:1",
+            allowed=" ".join(BIM),
+            mend=FETCH_AGAIN,
+        )
     return Header(bim, BIM, separator, line=0)
 
 
 @dataclass(frozen=True)
 class Correlations:
-    """`r` (v, v) of the variants that vary; `varies` (m,) says which of those asked do; `missing` (m,) shares."""
+    """`r` (v, v) of the variants that vary; `varies` (m,) says which do; `missing` (m,) are shares."""
 
     r: npt.NDArray[np.float64]
     varies: npt.NDArray[np.bool_]

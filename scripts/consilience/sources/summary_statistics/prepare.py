@@ -34,17 +34,18 @@ from consilience.sources.text import shown
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import SummaryStatisticsSection
 
-WANTED = "a GWAS, an eQTL table, LD (matrices or a PLINK panel) or ready TWMR inputs; layouts: docs/summary-statistics.md"
+WANTED = "a GWAS, an eQTL table, LD (matrices or a PLINK panel) or ready TWMR inputs"
 _WITHOUT = {
     "GWAS": "no GWAS in this cohort: instruments, TWMR and Mendelian randomisation will not run on it",
-    "eQTL": "no eQTL table in this cohort: instruments, TWMR and Mendelian randomisation of genes will not run on it",
+    "eQTL": "no eQTL table in this cohort: instruments, TWMR and Mendelian randomisation of genes "
+    "will not run on it",
     "LD": "no LD in this cohort: TWMR, which needs it, will not run on it",
 }
 
 
 @dataclass
 class Prepared:
-    """What was read: either table may be absent; `builds` by source; `layouts` say how each table was read."""
+    """What was read: either table may be absent; `builds` by source, `layouts` for the report."""
 
     gwas: Associations | None = None
     eqtl: Associations | None = None
@@ -70,7 +71,8 @@ def prepare_summary_statistics(
     if not (contents.gwas or contents.eqtl or contents.twmr):
         raise _nothing(folder, contents)
     if contents.twmr:
-        prepared, matrices = _ready_inputs(folder, contents, settings, findings)
+        prepared, ready = _ready_inputs(folder, contents, settings, findings)
+        matrices: Iterable[LdMatrix] = ready
     else:
         prepared = _read_tables(folder, contents, settings, findings)
         matrices = _all_ld(contents, prepared, settings, findings)
@@ -98,9 +100,12 @@ def _nothing(folder: RawFolder, contents: Contents) -> DataError:
     if not known:
         return unreadable(folder, wanted=WANTED)
     return DataError(
-        "no GWAS and no eQTL table among the files", where=shown(folder.path), value="; ".join(known[:6]),
-        allowed=WANTED, mend="name the columns in summary_statistics: columns, or give other files",
-    )  # fmt: skip
+        "no GWAS and no eQTL table among the files",
+        where=shown(folder.path),
+        value="; ".join(known[:6]),
+        allowed=WANTED,
+        mend="name the columns in summary_statistics: columns, or give other files",
+    )
 
 
 def _ready_inputs(
@@ -109,8 +114,12 @@ def _ready_inputs(
     where = shown(folder.path)
     if contents.gwas or contents.eqtl:
         beside = ", ".join(header.path.name for header, _ in contents.gwas + contents.eqtl)
-        raise DataError("ready TWMR inputs and other tables in one cohort", where=where, value=beside,
-                        mend="make two cohorts of them, or choose with column 'files'")  # fmt: skip
+        raise DataError(
+            "ready TWMR inputs and other tables in one cohort",
+            where=where,
+            value=beside,
+            mend="make two cohorts of them, or choose with column 'files'",
+        )
     inputs = sorted(map(read_twmr, contents.twmr), key=lambda one: one.gene)
     gwas, eqtl, matrices = twmr_tables(
         inputs, n_gwas=settings.n_gwas, n_eqtl=settings.n_eqtl, where=where, findings=findings
@@ -154,8 +163,12 @@ def _read_tables(
 
 def _said(table: Table) -> dict[str, str]:
     header, layout = table
-    return {"file": header.path.name, "title": layout.title, "reference": layout.reference,
-            "effect_allele": layout.effect_allele}  # fmt: skip
+    return {
+        "file": header.path.name,
+        "title": layout.title,
+        "reference": layout.reference,
+        "effect_allele": layout.effect_allele,
+    }
 
 
 def _build(table: Table, settings: SummaryStatisticsSection) -> str:
@@ -220,6 +233,7 @@ def _record(cohort: Cohort, prepared: Prepared, ld: LdSummary, findings: Finding
         "builds": prepared.builds,
         "layouts": prepared.layouts,
         "n_eqtl_pairs": len(eqtl) if eqtl else 0,
+        "n_rows_read": dict(findings.read),
         "n_ld_pairs": ld.n_pairs,
         "smallest_eigenvalue": ld.smallest_eigenvalue,
         "n_people_gwas": _median(gwas),

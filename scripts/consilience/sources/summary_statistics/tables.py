@@ -1,4 +1,4 @@
-"""Tables of summary statistics, read in batches of columns; every bad cell is named by file, line and column."""
+"""Tables of summary statistics, read in batches; a bad cell is named by file, line and column."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Header:
 
 @dataclass(frozen=True)
 class TextTable:
-    """Some rows of a table; columns are text or numbers. `lines` (n,) are the places of its rows in the file."""
+    """Some rows of a table; columns are text or numbers. `lines` (n,) are the rows' lines in the file."""
 
     where: str
     table: pa.Table
@@ -130,9 +130,10 @@ class TextTable:
             where=f"{self.where}:{self.lines[row]}:{name}",
             value=f"{value:g}" if isinstance(value, float) else value,
             allowed=allowed,
-            mend="write decimal points, not commas" if comma
+            mend="write decimal points, not commas"
+            if comma
             else "mend or remove the row; if the file should be whole, fetch it again",
-        )  # fmt: skip
+        )
 
 
 def _is_number(cell: str) -> bool:
@@ -247,12 +248,16 @@ def _parse(
             parse_options=csv.ParseOptions(
                 delimiter="\t" if header.separator == " " else header.separator,
                 quote_char='"' if header.quoted or header.separator in ",;" else False,
-                ignore_empty_lines=False, invalid_row_handler=note,
+                ignore_empty_lines=False,
+                invalid_row_handler=note,
             ),
             convert_options=csv.ConvertOptions(
-                column_types=types, include_columns=list(types), null_values=MISSING, strings_can_be_null=False
+                column_types=types,
+                include_columns=list(types),
+                null_values=MISSING,
+                strings_can_be_null=False,
             ),
-        )  # fmt: skip
+        )
 
     texts = dict.fromkeys([*words, *numbers], pa.string())
     try:
@@ -263,10 +268,12 @@ def _parse(
     if ragged:
         row, cells = ragged[0]
         raise DataError(
-            f"{cells} cells under {len(header.names)} column names", where=f"{header.where}:{line + row - 1}",
+            f"{cells} cells under {len(header.names)} column names",
+            where=f"{header.where}:{line + row - 1}",
             mend="the first column seems to hold row names: write the table without them"
-            if cells == len(header.names) + 1 else FETCH_AGAIN,
-        )  # fmt: skip
+            if cells == len(header.names) + 1
+            else FETCH_AGAIN,
+        )
     return table
 
 
@@ -289,10 +296,12 @@ def refuse_header(header: Header, *, required: Sequence[str]) -> None:
     missing = [name for name in required if name not in header.names]
     if missing:
         raise DataError(
-            f"no column {' and no column '.join(missing)}", where=f"{header.where}:{header.line}",
-            value="\t".join(header.names), allowed=" ".join(required),
+            f"no column {' and no column '.join(missing)}",
+            where=f"{header.where}:{header.line}",
+            value="\t".join(header.names),
+            allowed=" ".join(required),
             mend=did_you_mean(missing[0], header.names),
-        )  # fmt: skip
+        )
 
 
 def read_text_table(path: Path, *, required: Sequence[str]) -> TextTable:

@@ -2,8 +2,8 @@
 
 Two layouts are served. The authors': blanks, header `GENES <focal gene> <other genes> BETA_GWAS`. pyTWMR's:
 tabs, header `SNPS <focal gene> <other genes> GWAS`. In both, the first gene column is the focal gene, an
-effect of exactly 0 says that the variant is no eQTL of the gene, and `<gene>.ld` beside the table holds signed
-correlations in the order of its rows, sometimes with one more column of NA at the end.
+effect of exactly 0 says that the variant is no eQTL of the gene, and `<gene>.ld` beside the table holds
+signed correlations in the order of its rows, sometimes with one more column of NA at the end.
 
 Reference: Porcu et al. 2019, doi:10.1038/s41467-019-10936-0.
 """
@@ -30,8 +30,8 @@ _GENE = r"ENSG\d{11}(\.\d+)?"
 class TwmrInputs:
     """One focal gene: variants `rsid` (n,), `genes` (k,) with the focal one first, and their effects.
 
-    `effects` (n, k) on expression and `gwas` (n,) on the trait are standardised (z / sqrt(people)); an effect of
-    0 means "no eQTL of this gene". `ld` (n, n) are signed correlations. `where` names the file.
+    `effects` (n, k) on expression and `gwas` (n,) on the trait are standardised (z / sqrt(people)); an effect
+    of 0 means "no eQTL of this gene". `ld` (n, n) are signed correlations. `where` names the file.
     """
 
     gene: str
@@ -61,8 +61,10 @@ def read_twmr(path: Path) -> TwmrInputs:
         cells = line.split(separator) if separator else line.split()
         if len(cells) != len(genes) + 2:
             raise DataError(
-                f"{len(cells)} cells under {len(genes) + 2} column names", where=f"{where}:{number}", mend=FETCH_AGAIN
-            )  # fmt: skip
+                f"{len(cells)} cells under {len(genes) + 2} column names",
+                where=f"{where}:{number}",
+                mend=FETCH_AGAIN,
+            )
         rsid.append(cells[0])
         values.append(_numbers(cells[1:], (*genes, "GWAS"), where=f"{where}:{number}"))
     if not rsid:
@@ -71,8 +73,12 @@ def read_twmr(path: Path) -> TwmrInputs:
     if twice is not None:
         raise DataError("the variant is listed twice", where=f"{where}:{rsid.index(twice) + 2}", value=twice)
     if genes[0] != path.name.removesuffix(".matrix"):
-        raise DataError("the first gene column is not the gene of the file's name", where=f"{where}:1", value=genes[0],
-                        allowed=path.name.removesuffix(".matrix"))  # fmt: skip
+        raise DataError(
+            "the first gene column is not the gene of the file's name",
+            where=f"{where}:1",
+            value=genes[0],
+            allowed=path.name.removesuffix(".matrix"),
+        )
     numbers = np.array(values, dtype=np.float64)
     ld_path = path.with_suffix(".ld")
     if not ld_path.is_file():
@@ -89,9 +95,11 @@ def _genes(header: str, *, where: str) -> tuple[tuple[str, ...], str | None]:
     cells = header.split(separator)
     if len(cells) < 3 or cells[0] not in FIRST or cells[-1] not in LAST:
         raise DataError(
-            "not the header of a TWMR table", where=f"{where}:1", value=header,
+            "not the header of a TWMR table",
+            where=f"{where}:1",
+            value=header,
             allowed="GENES <gene> … BETA_GWAS (blanks), or SNPS <gene> … GWAS (tabs)",
-        )  # fmt: skip
+        )
     genes = cells[1:-1]
     bad = next((name for name in genes if not re.fullmatch(_GENE, name)), None)
     if bad is not None or len(set(genes)) != len(genes):

@@ -28,9 +28,10 @@ def twmr_tables(
     unknown = [key for key, value in (("n_gwas", n_gwas), ("n_eqtl", n_eqtl)) if not value]
     if unknown:
         raise DataError(
-            "TWMR tables do not say how many people their effects come from", where=where,
+            "TWMR tables do not say how many people their effects come from",
+            where=where,
             mend=f"set summary_statistics: {' and '.join(unknown)} in the configuration",
-        )  # fmt: skip
+        )
     gwas = _gwas(inputs, n=n_gwas, findings=findings)
     eqtl = _eqtl(inputs, n=n_eqtl, findings=findings)
     blank = [("",) * len(one.rsid) for one in inputs]
@@ -39,8 +40,8 @@ def twmr_tables(
         for one, none in zip(inputs, blank, strict=True)
     ]
     findings.note(
-        f"ready TWMR inputs of {len(inputs):,} focal genes: effects are standardised, places and alleles are not given "
-        f"(people: GWAS {n_gwas:,.0f}, eQTL {n_eqtl:,.0f}, from the configuration)"
+        f"ready TWMR inputs of {len(inputs):,} focal genes: effects are standardised, places and alleles are "
+        f"not given (people: GWAS {n_gwas:,.0f}, eQTL {n_eqtl:,.0f}, from the configuration)"
     )
     return gwas, eqtl, matrices
 
@@ -80,17 +81,23 @@ def _eqtl(inputs: Sequence[TwmrInputs], *, n: float, findings: Findings) -> Asso
     differ = [pair for pair, values in effects.items() if max(values) - min(values) > _SAME_EFFECT]
     if differ:
         findings.alarm(
-            f"{len(differ)} pairs of variant and gene have different effects in different TWMR tables; left out"
+            f"{len(differ)} pairs of variant and gene have different effects in different TWMR tables; "
+            "left out"
         )
     findings.note(f"{zeros:,} effects of exactly 0 (no eQTL of that gene) are no rows of the eQTL table")
     pairs = [pair for pair in effects if pair not in set(differ)]
     beta = np.array([effects[pair][0] for pair in pairs], dtype=np.float64)
     none = np.full(len(pairs), -1, dtype=np.int64)
-    table = table_of("eqtl", _columns([name for _, name in pairs], beta, n=n) | {
-        "ensembl_id": pa.array([gene for gene, _ in pairs], pa.string()).dictionary_encode(),
-        "gene": pa.nulls(len(pairs), pa.string()).dictionary_encode(),
-        "gene_chromosome": none, "gene_position": none,
-    })  # fmt: skip
+    table = table_of(
+        "eqtl",
+        _columns([name for _, name in pairs], beta, n=n)
+        | {
+            "ensembl_id": pa.array([gene for gene, _ in pairs], pa.string()).dictionary_encode(),
+            "gene": pa.nulls(len(pairs), pa.string()).dictionary_encode(),
+            "gene_chromosome": none,
+            "gene_position": none,
+        },
+    )
     rank = {gene: k for k, gene in enumerate(sorted({gene for gene, _ in pairs}))}
     by_gene = np.array([rank[gene] for gene, _ in pairs], dtype=np.int64)
     found, _ = in_order(gathered("eqtl", [table], "standardised"), (by_gene,))
@@ -106,8 +113,16 @@ def _columns(
     none, people = np.full(size, -1, dtype=np.int64), np.full(size, float(n))
     z = beta * np.sqrt(n)
     return {
-        "rsid": pa.array(names, pa.string()), "chromosome": none, "position": none, "effect_allele": none,
-        "other_allele": none, "beta": beta, "standard_error": 1.0 / np.sqrt(people), "z": z,
-        "p_value": 10.0 ** -neg_log10_p(z), "effect_allele_frequency": np.full(size, np.nan), "n": people,
+        "rsid": pa.array(names, pa.string()),
+        "chromosome": none,
+        "position": none,
+        "effect_allele": none,
+        "other_allele": none,
+        "beta": beta,
+        "standard_error": 1.0 / np.sqrt(people),
+        "z": z,
+        "p_value": 10.0 ** -neg_log10_p(z),
+        "effect_allele_frequency": np.full(size, np.nan),
+        "n": people,
         "n_effective": people,
-    }  # fmt: skip
+    }

@@ -80,10 +80,11 @@ def palindromic(effect: Codes, other: Codes) -> Flags:
 def place_keys(
     chromosome: Codes, position: npt.NDArray[np.int64], effect: Codes, other: Codes
 ) -> npt.NDArray[np.int64]:
-    """One integer (n,) per place and pair of alleles, the same for flipped alleles and for the other strand."""
+    """One integer (n,) per place and pair of alleles, the same for flipped alleles and either strand."""
     first, second = np.minimum(effect, other).astype(np.int64), np.maximum(effect, other).astype(np.int64)
     here, there = first * 4 + second, (3 - second) * 4 + (3 - first)
-    return ((chromosome.astype(np.int64) << 32) | position) * 16 + np.minimum(here, there)
+    where = (chromosome.astype(np.int64) << 32) | position
+    return np.asarray(where * 16 + np.minimum(here, there), dtype=np.int64)
 
 
 def place_names(chromosome: Codes, position: npt.NDArray[np.int64], effect: Codes, other: Codes) -> list[str]:

@@ -1,4 +1,4 @@
-"""One file per layout of association tables. A file that defines LAYOUT is recognised; nothing else need change."""
+"""One file per layout of association tables: a file with LAYOUTS is recognised, nothing else need change."""
 
 from __future__ import annotations
 

@@ -21,6 +21,6 @@ LAYOUTS = (
             "minor_frequency": ("maf",),
             "n": ("n", "n_samples"),
         },
-        effect_allele="ALT, the second allele of variant_id; people = ma_count / (2 maf) where no column n is",
+        effect_allele="ALT, the second allele of variant_id; people = ma_count / (2 maf) without a column n",
     ),
 )

@@ -40,7 +40,7 @@ LAYOUTS = (
             "n_controls": ("N_controls", "n_control", "Nco", "controls"),
             "info": ("INFO",),
         },
-        effect_allele="the first of effect_allele, EA, tested_allele, A1, Allele1, ALLELE1, alt that is there "
+        effect_allele="the first of effect_allele, EA, tested_allele, A1, Allele1, ALLELE1, alt there is "
         "(an assumption: the file's own description decides)",
         last_resort=True,
     ),

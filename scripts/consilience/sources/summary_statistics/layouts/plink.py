@@ -49,7 +49,7 @@ LAYOUTS = (
             "z": ("STAT",),
             "p_value": ("P",),
         },
-        effect_allele="A1 (the minor allele); the other one must be in a column A2, which PLINK 1.9 does not write",
+        effect_allele="A1 (the minor allele); the other must be in a column A2, which PLINK 1.9 leaves out",
         only=(_ADDITIVE,),
     ),
     Layout(

@@ -1,4 +1,4 @@
-"""Harmonised two-sample tables (TwoSampleMR): one row per instrument with its exposure and its outcome side."""
+"""Harmonised two-sample tables (TwoSampleMR): one row per instrument, exposure and outcome."""
 
 from consilience.sources.summary_statistics.layout import Layout
 
