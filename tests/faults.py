@@ -58,9 +58,12 @@ class Fault:
         return cls("not_satisfiable")
 
     @classmethod
-    def changed_between_parts(cls, content: bytes | None = None) -> Fault:
-        """Another version (default: the bytes in reverse) with its own ETag; ranges are of that version."""
-        return cls("changed", content=content)
+    def changed_between_parts(cls, content: bytes | None = None, *, deaf: bool = False) -> Fault:
+        """Another version (default: the bytes in reverse) with its own ETag; ranges are of that version.
+
+        `deaf`: the server does not know If-Range and sends a range of the new version all the same.
+        """
+        return cls("changed", content=content, text="deaf" if deaf else "")
 
     @classmethod
     def no_length(cls) -> Fault:

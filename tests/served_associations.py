@@ -264,3 +264,16 @@ def aligned(table: pd.DataFrame) -> pd.DataFrame:
         out.loc[turn, name] = -table.loc[turn, name]
     out.loc[turn, "effect_allele_frequency"] = 1 - table.loc[turn, "effect_allele_frequency"]
     return out.sort_values([name for name in ("ensembl_id", "rsid") if name in out], ignore_index=True)
+
+
+def named(names: list[str], r: np.ndarray, *, corner: str = "", separator: str = "\t") -> bytes:
+    rows = [[corner, *names]] + [[name, *map(str, row)] for name, row in zip(names, r, strict=True)]
+    return "".join(separator.join(row) + "\n" for row in rows).encode()
+
+
+def pairs(names: list[str], r: np.ndarray, *, column: str = "R") -> bytes:
+    lines = [f" CHR_A BP_A SNP_A CHR_B BP_B SNP_B {column} "]
+    for i in range(len(names)):
+        for j in range(i + 1, len(names)):
+            lines.append(f"  1   {i + 1}  {names[i]}   1  {j + 1}  {names[j]}   {r[i, j]} ")
+    return ("\n".join(lines) + "\n").encode()

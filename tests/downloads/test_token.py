@@ -92,7 +92,7 @@ ECHOES = {
     "body": Answer(
         f'{{"error": "{"x" * 290} {CANARY}"}}'.encode(), 400, {"Content-Type": "application/json"}
     ),
-    "redirect": Answer(b"", 302, {"Location": f"ftp://h.org/{'x' * 60}?token={CANARY}"}),
+    "redirect": Answer(b"", 302, {"Location": f"ftp://h.org/{'x' * 45}?token={CANARY}"}),
     "password": Answer(b"", 302, {"Location": f"https://user:{CANARY}@h.org/"}),
     "gone": Answer(b"", 500, {"Retry-After": CANARY}),
     "version": Answer(b"ok", 200, {"ETag": f'"{CANARY}"', "Last-Modified": CANARY}),

@@ -96,12 +96,13 @@ def test_without_a_version_a_part_is_begun_again_unless_a_digest_will_tell(
     "fault",
     [
         Fault.changed_between_parts(),
+        Fault.changed_between_parts(deaf=True),
         Fault.wrong_range(),
         Fault.not_satisfiable(),
         Fault.no_range(),
         Fault.encoded(),
     ],
-    ids=lambda fault: fault.kind,
+    ids=lambda fault: f"{fault.kind} {fault.text}".strip(),
 )
 def test_what_comes_after_a_cut_is_not_glued_to_another_version(replay, downloads, tmp_path, fault, digest):
     content = os.urandom(50_000)

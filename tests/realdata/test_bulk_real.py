@@ -91,12 +91,12 @@ def test_peac_pathotypes_are_read_as_the_logarithms_that_they_are(kit: Path, tmp
     assert list(data.layers) == []
     source = pd.read_csv(location, sep="\t", index_col=0)
     np.testing.assert_allclose(
-        data[:, "CXCL13"].X.ravel(), source.loc["CXCL13", list(data.obs_names)], rtol=1e-5
+        data[:, "TNFRSF13C"].X.ravel(), source.loc["TNFRSF13C", list(data.obs_names)], rtol=1e-5
     )
     case = (data.obs["arm"] == "case").to_numpy()
     control = (data.obs["arm"] == "control").to_numpy()
     difference = data[case].X.mean(axis=0) - data[control].X.mean(axis=0)
-    assert difference[list(data.var_names).index("CXCL13")] > 2  # what makes lymphoid follicles
+    assert difference[list(data.var_names).index("TNFRSF13C")] > 0.8  # the BAFF receptor of B cells
 
 
 def test_gse55235_becomes_an_array_cohort_with_the_right_groups(kit: Path, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_gse55235_becomes_an_array_cohort_with_the_right_groups(kit: Path, tmp_p
     difference = data.X[case].mean(axis=0) - data.X[~case].mean(axis=0)
     by_gene = dict(zip(data.var_names, difference, strict=True))
     assert by_gene["CXCL13"] > 1.5  # B cells gather in synovium of rheumatoid arthritis
-    assert by_gene["IGKC"] > 1
+    assert by_gene["MMP1"] > 2
     kept = set(data.var["source_id"])
     assert all("_at" in one for one in kept)
 
@@ -143,7 +143,7 @@ def test_gse97165_is_rounded_when_the_sheet_calls_it_estimates(kit: Path, tmp_pa
     called = data.obs[data.obs["expressed_sex"] != "unclear"]
     words = called["Sex"].map({"F": "female", "M": "male"})
     assert len(called) >= 36
-    assert (words == called["expressed_sex"]).all()
+    assert list(words) == list(called["expressed_sex"])
 
 
 @pytest.fixture(scope="module")

@@ -140,7 +140,9 @@ def test_local_files_go_through_fetch_and_prepare(
     source = anndata.read_h5ad(kit / file)
     assert qc["n_in"] == source.n_obs
     rows = source.obs_names.get_indexer(found.obs_names)
-    columns = [list(source.var_names).index(name) for name in found.var["source_id"].astype(str)]
+    ids = [source.var_names, *(source.var[name].astype(str) for name in source.var)]
+    place = {name: k for names in ids for k, name in enumerate(names)}
+    columns = [place[name] for name in found.var["source_id"].astype(str)]
     assert (found.layers["counts"] != source.X[rows][:, columns]).nnz == 0
 
 

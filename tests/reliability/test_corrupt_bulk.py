@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from consilience.sources.bulk.read import read_bulk
 from consilience.expression.prepare import prepare_cohort
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import sha256_of
 from consilience.foundation.seeds import stream
+from consilience.sources.bulk.read import read_bulk
 from consilience.sources.raw_folder import RawFolder, raw_folder_of
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import NormalisationSection, QualitySection

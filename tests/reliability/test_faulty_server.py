@@ -44,7 +44,7 @@ def faults(content, other):
         st.sampled_from([
             Fault.page_with_200(), Fault.wrong_content(), Fault.no_range(), Fault.wrong_range(), Fault.no_length(),
             Fault.not_satisfiable(), Fault.encoded(), Fault.drop(), Fault.changed_between_parts(),
-            Fault.changed_between_parts(other),
+            Fault.changed_between_parts(other), Fault.changed_between_parts(other, deaf=True),
         ]),
     )  # fmt: skip
 

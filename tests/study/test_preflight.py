@@ -69,7 +69,8 @@ def test_downloads_are_not_asked_for_before_a_run(tmp_path, source):
 
 def test_an_unknown_data_set_is_said_with_the_one_that_was_meant(tmp_path):
     with pytest.raises(
-        ConsilienceError, match=r"s\.tsv:2:location: cohort a: no data set of this name.*did you mean 'norman-2019'"
+        ConsilienceError,
+        match=r"s\.tsv:2:location: cohort a: no data set of this name.*did you mean 'norman-2019'",
     ):
         check(tmp_path, {}, GOOD.replace("simulated\tgeo", "url\tnorman-2091"))
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from consilience.foundation.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
-FETCH_AGAIN = "delete this file's folder under raw/ and run again, so that it is fetched afresh"
+FETCH_AGAIN = (
+    "if it was downloaded, delete its folder under raw/ and run again; if it is your own, give the whole file"
+)
 _PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")
 
 

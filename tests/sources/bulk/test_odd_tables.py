@@ -6,6 +6,7 @@ import gzip
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,7 +56,7 @@ ODD = {
         "2 rows are no genes and were left out: __no_feature, __ambiguous",
     ),
     "totals": ("gene\tA\tB\nTP53\t1\t2\nXIST\t30\t4\nTotal\t31\t6\n", "t.tsv", "1 rows are no genes"),
-    "GCT": ("#1.2\n2\t2\nName\tDescription\tA\tB\nTP53\tx\t1\t2\nXIST\ty\t30\t4\n", "t.gct", "a GCT table"),
+    "GCT": ("#1.2\n2\t2\nName\tDescription\tA\tB\nTP53\tx\t1\t2\nXIST\ty\t30\t4\n", "t.gct", ""),
     "featureCounts": (
         "# Program:featureCounts\nGeneid\tChr\tStart\tEnd\tStrand\tLength\t/x/A.sorted.bam\t/x/BAligned.sortedByCoord"
         ".out.bam\nTP53\t17;17\t1;5\t2;9\t-;-\t9\t1\t2\nXIST\tX\t1\t9\t-\t9\t30\t4\n", "t.txt",
@@ -110,6 +111,10 @@ def test_decimal_commas_are_converted_when_nothing_else_is_possible(tmp_path: Pa
         ("gene\tA\tA\nTP53\t1\t2\n", ["same name"]),
         ("gene\tA\tB\nTP53\t2\t0x1F\n", ["t.tsv:2:B", "'0x1F'"]),
         ("gene\tA\tB\rTP53\t1\t2\r", ["control character"]),
+        (
+            "#1.2\n9\t2\nName\tDescription\tA\tB\nTP53\tx\t1\t2\n",
+            ["has 1 genes and 2 samples", "says 9 and 2"],
+        ),
         (b"\xff\xfegene\tA\tB\n", ["UTF-16"]),
         (b"gene\tA\nTP\xff53\t1\n", ["UTF-8", "t.tsv:2", "save it as UTF-8"]),
     ],
@@ -158,6 +163,17 @@ def test_numbers_are_read_to_the_last_bit(values: list[float]) -> None:
     fast = parse_fast(text.encode(), layout, decimal=".")
     assert fast is not None
     assert fast[1].ravel().tolist() == values
+
+
+def test_row_names_that_pandas_puts_last_in_parquet(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"A": [1, 30], "B": [2, 4]}, index=pd.Index(["TP53", "XIST"]))
+    for name in (None, "gene_id"):
+        frame.rename_axis(name).to_parquet(tmp_path / "t.parquet")
+        for known in ((), ("A", "B")):
+            found = read_count_table(tmp_path / "t.parquet", samples=known)
+            assert found.genes == ("TP53", "XIST")
+            assert found.samples == ("A", "B")
+            assert found.values.tolist() == [[1, 2], [30, 4]]
 
 
 def test_the_decimal_sign_is_sought_in_value_columns_only() -> None:

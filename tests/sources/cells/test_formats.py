@@ -188,6 +188,19 @@ def test_a_loom_with_wide_chunks_is_turned_round(tmp_path: Path, monkeypatch: py
     assert same(counts_of(matrix), truth.counts)
 
 
+@pytest.mark.parametrize("name", ["loom", "h5ad_dense_X", "old_h5ad_dense_raw.X"])
+def test_large_dense_counts_are_kept_without_their_zeros(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("consilience.sources.cells.read.CACHED_ENTRIES", 0)
+    truth = some_cells(40)
+    (tmp_path / "raw").mkdir()
+    ONE_FILE[name](tmp_path / "raw", truth)
+    matrix = read(tmp_path / "raw")
+    assert matrix.counts.n_entries == truth.counts.nnz
+    assert same(counts_of(matrix), truth.counts)
+
+
 def test_a_large_table_goes_through_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consilience.sources.cells.dense_table.SMALL_FILE", 0)
     monkeypatch.setattr("consilience.sources.cells.dense_table.BLOCK_ENTRIES", 9)

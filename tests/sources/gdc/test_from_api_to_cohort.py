@@ -65,7 +65,9 @@ def test_what_the_api_serves_is_the_cohort_that_was_simulated(
     remote = Cohort("kidney", "bulk", "gdc", "TCGA-ZZZZ", **DESIGN)  # type: ignore[arg-type]
     folder = Cohort("kidney", "bulk", "local", str(served), **DESIGN)  # type: ignore[arg-type]
     for cohort, name in ((remote, "remote"), (folder, "local")):
-        fetch_cohort(cohort=cohort, served_dir=None, raw_dir=tmp_path / name, folder=tmp_path, settings=settings)
+        fetch_cohort(
+            cohort=cohort, served_dir=None, raw_dir=tmp_path / name, folder=tmp_path, settings=settings
+        )
     ours, theirs = (
         prepared(cohort, tmp_path / name, tmp_path / f"out-{name}")
         for cohort, name in ((remote, "remote"), (folder, "local"))

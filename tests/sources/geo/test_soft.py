@@ -133,3 +133,42 @@ def test_refused_with_place_and_reason(tmp_path: Path, text: str, words: list[st
 def test_a_platform_is_no_series(tmp_path: Path) -> None:
     (tmp_path / "x.soft").write_text(PLATFORM)
     assert series_of_soft([tmp_path / "x.soft"]) is None
+
+
+def damaged(text: str, seed: int) -> bytes:
+    """The text with up to three bytes, lines or cells changed, lost or repeated."""
+    rng = np.random.default_rng(seed)
+    content = text.encode()
+    for kind in rng.integers(0, 5, size=rng.integers(1, 4)):
+        place = int(rng.integers(0, len(content) + 1))
+        lines = content.split(b"\n")
+        line = int(rng.integers(0, len(lines)))
+        if kind == 0:
+            content = content[:place]
+        elif kind == 1:
+            content = content[:place] + rng.bytes(1) + content[place + 1 :]
+        elif kind == 2:
+            content = (
+                content[:place]
+                + [b"\t", b'"', b"\n", b"=", b"^", b"!"][int(rng.integers(0, 6))]
+                + content[place:]
+            )
+        elif kind == 3:
+            content = b"\n".join(lines[:line] + lines[line + 1 :])
+        else:
+            content = b"\n".join([*lines, lines[line]])
+    return content or b"\n"
+
+
+@pytest.mark.parametrize("text", [FAMILY, DATASET], ids=["family", "data set"])
+def test_damage_ends_in_a_reading_or_in_a_clear_error(tmp_path: Path, text: str) -> None:
+    read = 0
+    for seed in range(300):
+        (tmp_path / "x.soft").write_bytes(damaged(text, seed))
+        try:
+            matrix = read_geo(folder_of(tmp_path, {}), cohort=COHORT)
+        except DataError:
+            continue
+        read += 1
+        assert matrix.values.shape == (len(matrix.samples), len(matrix.genes))
+    assert 0 < read < 300

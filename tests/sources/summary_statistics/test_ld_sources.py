@@ -9,7 +9,7 @@ import pytest
 
 from consilience.foundation.errors import DataError
 from consilience.sources.summary_statistics.ld import read_long_ld, read_named_ld, seems_squared
-from served_associations import GWAS_LAYOUTS, prepared, study
+from served_associations import GWAS_LAYOUTS, named, pairs, prepared, study
 
 WHOLE = study(20)
 GWAS = {"g.tsv": GWAS_LAYOUTS["gwas_ssf"](WHOLE.v)[1]}
@@ -19,19 +19,6 @@ NAMES = WHOLE.v["rsid"].tolist()
 def r_matrix(n: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     return np.corrcoef(rng.normal(size=(60, n)), rowvar=False).round(5)
-
-
-def named(names: list[str], r: np.ndarray, *, corner: str = "", separator: str = "\t") -> bytes:
-    rows = [[corner, *names]] + [[name, *map(str, row)] for name, row in zip(names, r, strict=True)]
-    return "".join(separator.join(row) + "\n" for row in rows).encode()
-
-
-def pairs(names: list[str], r: np.ndarray, *, column: str = "R") -> bytes:
-    lines = [f" CHR_A BP_A SNP_A CHR_B BP_B SNP_B {column} "]
-    for i in range(len(names)):
-        for j in range(i + 1, len(names)):
-            lines.append(f"  1   {i + 1}  {names[i]}   1  {j + 1}  {names[j]}   {r[i, j]} ")
-    return ("\n".join(lines) + "\n").encode()
 
 
 @pytest.mark.parametrize("form", ["named", "named csv", "pairs"])

@@ -252,8 +252,8 @@ def _log_methods(results: StudyResults, units: set[str]) -> list[MethodNote]:
             f"when their typical expression was more than {bulk.library_size_mads:g} MADs from the median, "
             f"their interquartile range more than {bulk.library_size_mads:g} or their share of genes above "
             f"background more than {bulk.detected_genes_mads:g} MADs below it, then by the same robust "
-            f"distance [Hubert2005]; genes above background in fewer than {100 * bulk.min_samples:g} % of the samples "
-            "were left out.",
+            f"distance [Hubert2005]; genes above background in fewer than {100 * bulk.min_samples:g} % of "
+            "the samples were left out.",
             (literature.ROBPCA, *citations),
         )
     ]

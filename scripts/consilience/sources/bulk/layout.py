@@ -42,7 +42,8 @@ class Layout:
     """Where the cells of a text table are.
 
     `first` number of the first line of values (1 is the file's first); `n_cells` of each such line; `ids` and
-    `values` positions of the id and value columns; `id_names`, `samples` their names; `notes`.
+    `values` positions of the id and value columns; `id_names`, `samples` their names; `notes`;
+    `announced` how many genes and samples the table says it has (GCT).
     """
 
     separator: str
@@ -53,6 +54,7 @@ class Layout:
     id_names: tuple[str, ...]
     samples: tuple[str, ...]
     notes: tuple[str, ...]
+    announced: tuple[int, int] | None = None
 
 
 def find_layout(lines: Sequence[str], *, samples: Collection[str], where: str, name: str = "") -> Layout:
@@ -62,7 +64,8 @@ def find_layout(lines: Sequence[str], *, samples: Collection[str], where: str, n
     name of an id column, or holds something other than numbers; a later one when its name says so and it
     holds text.
     """
-    header_at, notes = _header_line(lines)
+    header_at, announced = _header_line(lines)
+    notes: list[str] = []
     if header_at + 1 >= len(lines) or not lines[header_at + 1].strip():
         raise DataError("the table has a header but no genes", where=where, mend=FETCH_AGAIN)
     header_line = lines[header_at].lstrip("#") if lines[header_at].startswith("#") else lines[header_at]
@@ -87,23 +90,24 @@ def find_layout(lines: Sequence[str], *, samples: Collection[str], where: str, n
     return Layout(
         separator=separator, first=first + 1, n_cells=len(header), ids=ids, values=values,
         id_names=_unique([header[k] or f"id{k + 1}" for k in ids]), samples=names,
-        notes=tuple(notes + renamed),
+        notes=tuple(notes + renamed), announced=announced,
     )  # fmt: skip
 
 
-def _header_line(lines: Sequence[str]) -> tuple[int, list[str]]:
+def _header_line(lines: Sequence[str]) -> tuple[int, tuple[int, int] | None]:
     """Index of the header: after comments, GCT's two lines, or a commented line that is itself the header."""
     k = 0
     while k < len(lines) and (not lines[k].strip() or lines[k].startswith("#")):
         k += 1
     if lines and lines[0].strip() in GCT_VERSIONS and k + 1 < len(lines):
-        return k + 1, [f"a GCT table (line 2 says {' × '.join(lines[k].split()[:2])})"]
+        sizes = [int(one) for one in lines[k].split()[:2] if one.isdecimal()]
+        return k + 1, (sizes[0], sizes[1]) if len(sizes) == 2 else None
     if 0 < k < len(lines) and lines[k - 1].startswith("#"):
         separator = find_separator(lines[k - 1], lines[k])
         above, below = (split_line(one, separator=separator) for one in lines[k - 1 : k + 1])
         if len(above) == len(below) > 1 and _has_number(below) and not _has_number(above):
-            return k - 1, []
-    return k, []
+            return k - 1, None
+    return k, None
 
 
 def find_separator(header: str, below: str) -> str:

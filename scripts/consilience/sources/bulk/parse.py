@@ -122,17 +122,17 @@ def find_decimal(lines: Iterable[tuple[int, str]], layout: Layout, *, where: str
         if "," not in line and "." not in line:
             continue
         cells = split_line(line, separator=layout.separator)
-        for k in layout.values:
+        for k, sample in zip(layout.values, layout.samples, strict=True):
             cell = cells[k].strip() if k < len(cells) else ""
-            here = f"{where}:{number}:{layout.samples[layout.values.index(k)]}"
             if "," not in cell:
-                point = point or ((here, cell) if _DECIMAL_POINT.fullmatch(cell) else None)
+                if point is None and _DECIMAL_POINT.fullmatch(cell):
+                    point = (f"{where}:{number}:{sample}", cell)
                 continue
             if _THOUSANDS.fullmatch(cell) and not _ONE_GROUP.fullmatch(cell):
-                raise _no_decimal("has thousands separators", (here, cell))
+                raise _no_decimal("has thousands separators", (f"{where}:{number}:{sample}", cell))
             if not _DECIMAL_COMMA.fullmatch(cell):
                 continue  # no number at all: `parse_lines` says so
-            comma = comma or (here, cell)
+            comma = comma or (f"{where}:{number}:{sample}", cell)
             sure = sure or not _ONE_GROUP.fullmatch(cell)
     if comma is None:
         return "."

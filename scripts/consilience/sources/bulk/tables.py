@@ -206,6 +206,12 @@ def _read_text_table(path: Path, *, samples: Collection[str]) -> CountTable:
         decimal = find_decimal(lines(), layout, where=where)
         parsed = parse_fast(content, layout, decimal=decimal) if decimal == "," else None
     ids, values = parsed or parse_lines(lines(), layout, decimal=decimal, where=where)
+    if layout.announced not in {None, values.shape}:
+        raise DataError(
+            f"has {values.shape[0]} genes and {values.shape[1]} samples, but its second line says"
+            f" {' and '.join(map(str, layout.announced or ()))}",
+            where=where, mend=FETCH_AGAIN,
+        )  # fmt: skip
     if decimal == ",":
         notes += (f"{path.name} has decimal commas, which were read as decimal points",)
     return _table(layout, ids, values, where=where, notes=notes)
@@ -221,21 +227,6 @@ def _table(
 ) -> CountTable:
     named = dict(zip(layout.id_names, ids, strict=True))
     return CountTable(values, named, layout.samples, where, (*notes, *layout.notes))
-
-
-def parse_counts(
-    lines: Sequence[tuple[int, str]], *, samples: Collection[str], where: str, separator: str = ""
-) -> CountTable:
-    """A table from numbered lines, header first (the table inside a series matrix)."""
-    if len(lines) < 2:
-        raise DataError("the table has a header but no genes", where=where, mend=FETCH_AGAIN)
-    layout = find_layout([line for _, line in lines[:HEAD_LINES]], samples=samples, where=where)
-    body = lines[layout.first - 1 :]
-    content = "".join(f"{line}\n" for _, line in body).encode()
-    at_start = replace(layout, first=1)
-    parsed = parse_fast(content, at_start, decimal=".")
-    ids, values = parsed or parse_lines(body, layout, decimal=".", where=where)
-    return _table(layout, ids, values, where=where)
 
 
 def _without_other_rows(table: CountTable) -> CountTable:
@@ -271,23 +262,42 @@ def _read_parquet(path: Path, *, samples: Collection[str]) -> CountTable:
     names = [str(name) for name in frame.columns]
     if not len(frame):
         raise DataError("the count table has no genes", where=where)
-    n_ids = 0
-    for position, name in enumerate(names):
-        text_like = frame.dtypes.iloc[position].kind not in "iuf"
-        if name in samples or not (position == 0 or text_like or name.casefold() in GENE_COLUMNS):
-            break
-        n_ids += 1
-    columns = [frame.iloc[:, position] for position in range(n_ids, len(names))]
-    for name, column in zip(names[n_ids:], columns, strict=True):
-        if column.dtype.kind not in "iuf":
+    columns = [frame.iloc[:, position] for position in range(len(names))]
+    text_like = [column.dtype.kind not in "iuf" for column in columns]
+    at = _id_positions(names, text_like=text_like, samples=samples)
+    values = [k for k in range(len(names)) if k not in at]
+    for k in values:
+        if text_like[k]:
             raise DataError(
-                f"the column holds {column.dtype}, not numbers",
-                where=f"{where}: column {name}",
+                f"the column holds {columns[k].dtype}, not numbers",
+                where=f"{where}: column {names[k]}",
                 allowed="integer columns",
             )
-    ids = {names[k]: tuple("" if one is None else str(one) for one in frame.iloc[:, k]) for k in range(n_ids)}
-    values = np.stack([column.to_numpy() for column in columns], axis=1) if columns else np.empty((0, 0))
-    return CountTable(values, ids, tuple(names[n_ids:]), where)
+    ids = {names[k]: tuple("" if one is None else str(one) for one in columns[k]) for k in at}
+    matrix = np.empty(
+        (len(values), len(frame)), dtype=np.result_type(*(columns[k].dtype for k in values), "i4")
+    )
+    for row, k in enumerate(values):
+        matrix[row] = columns[k].to_numpy()
+    return CountTable(matrix.T, ids, tuple(names[k] for k in values), where)
+
+
+def _id_positions(names: Sequence[str], *, text_like: Sequence[bool], samples: Collection[str]) -> list[int]:
+    """Columns of ids: the leading ones as in text tables, and the row names that pandas writes last."""
+    leading = 0
+    while (
+        leading < len(names)
+        and names[leading] not in samples
+        and (leading == 0 or text_like[leading] or names[leading].casefold() in GENE_COLUMNS)
+    ):
+        leading += 1
+    last = len(names) - 1
+    indexed = text_like[last] and (
+        names[last].startswith("__index_level_") or names[last].casefold() in GENE_COLUMNS
+    )
+    if indexed and last >= leading and not text_like[0]:
+        return [last]  # the first column is a sample then
+    return [*range(leading), *([last] if indexed and last >= leading else [])]
 
 
 def listed(names: Sequence[str]) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from consilience.foundation.errors import DataError
 from consilience.foundation.jobs import progress
 from consilience.sources.cells.annotation import is_annotation
 from consilience.sources.cells.describe import describe_cells
 from consilience.sources.cells.file_names import sample_of, unfiltered_twins
+from consilience.sources.cells.h5_counts import Naming, SparseRows
 from consilience.sources.cells.join import join_matrices
-from consilience.sources.cells.matrix import CellMatrix
+from consilience.sources.cells.matrix import CACHED_ENTRIES, CellMatrix
+from consilience.sources.cells.spool import Spool
+from consilience.sources.cells.views import entries_of_cells
 from consilience.sources.raw_folder import RawFolder, unreadable
 from consilience.sources.text import shown
 from consilience.study.cohorts import Cohort
@@ -99,7 +101,8 @@ def _read_files(folder: RawFolder, kind: str, scratch: Path) -> CellMatrix:
                 where=shown(path),
                 mend="name the wanted files in the cohort's 'files'",
             )
-        parts.append((sample, _open(path, kind, scratch / f"file{len(parts)}")))
+        room = scratch / f"file{len(parts)}"
+        parts.append((sample, _without_dense_counts(_open(path, kind, room), room)))
     if len(parts) == 1:
         matrix = parts[0][1]
         return replace(matrix, notes=(*notes, *matrix.notes))
@@ -107,7 +110,25 @@ def _read_files(folder: RawFolder, kind: str, scratch: Path) -> CellMatrix:
     return replace(joined, notes=(*notes, f"{len(parts)} files, a sample each", *joined.notes))
 
 
-def _open(path: Path, kind: str, scratch: Path) -> Any:
+def _without_dense_counts(matrix: CellMatrix, folder: Path) -> CellMatrix:
+    """Large dense counts are read once and kept without their zeros: every later pass is then quick."""
+    source = matrix.counts
+    if source.n_entries <= CACHED_ENTRIES or entries_of_cells(source) is not None:
+        return matrix
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "counts.h5"
+    with Spool(path) as spool:
+        for _, block in progress(source.blocks(), label="reading dense counts, blocks"):
+            spool.append(block)
+        _, n_entries = spool.finish(source.n_genes)
+    naming = Naming(
+        matrix.where, lambda cell: matrix.barcodes[cell].decode(), lambda gene: matrix.genes[gene]
+    )
+    rows = SparseRows(path, "/", source.n_cells, source.n_genes, n_entries, naming)
+    return replace(matrix, counts=rows)
+
+
+def _open(path: Path, kind: str, scratch: Path) -> CellMatrix:
     if kind == "h5ad":
         from consilience.sources.cells.h5ad import open_h5ad
 

@@ -46,7 +46,9 @@ class Rows:
 
     def add(self, line: str, *, number: int) -> None:
         """One line; every row has as many cells as there are column names."""
-        cells = split_line(line, separator="\t")
+        first, tab, rest = line.partition("\t")
+        plain = tab and '"' not in rest  # as GEO writes it: the id in quotes, the numbers without
+        cells = [first.strip('"'), *rest.split("\t")] if plain else split_line(line, separator="\t")
         if len(cells) != self.n_ids + len(self.names):
             raise DataError(
                 f"{len(cells)} cells under {self.n_ids + len(self.names)} column names",
@@ -68,37 +70,29 @@ class Rows:
 
 def numbers_of(cells: Sequence[str], *, names: Sequence[str], where: str) -> npt.NDArray[np.float64]:
     """Cells as numbers; what GEO and spreadsheets write for a missing value becomes NaN."""
+    text = "".join(cells)
     try:
-        return np.fromiter(map(_number, cells), dtype=np.float64, count=len(cells))
+        if "_" in text or not text.isascii():  # "1_0" is a number to Python, not to anybody else
+            raise ValueError
+        return np.fromiter(map(float, cells), dtype=np.float64, count=len(cells))
     except ValueError:
-        bad = next(position for position, cell in enumerate(cells) if not _is_number(cell))
+        return np.array(
+            [_number(cell, where=f"{where}:{name}") for cell, name in zip(cells, names, strict=True)]
+        )
+
+
+def _number(cell: str, *, where: str) -> float:
+    if cell.strip().casefold() in MISSING:
+        return np.nan
+    try:
+        if "_" in cell or not cell.isascii():
+            raise ValueError
+        return float(cell)
+    except ValueError:
         raise DataError(
-            "not a number",
-            where=f"{where}:{names[bad]}",
-            value=cells[bad],
-            allowed="a number, or nothing where the value is missing",
-            mend=FETCH_AGAIN,
-        ) from None
-
-
-def _number(cell: str) -> float:
-    try:
-        value = float(cell)
-    except ValueError:
-        if cell.strip().casefold() in MISSING:
-            return np.nan
-        raise
-    if "_" in cell or not cell.isascii():  # "1_0" is a number to Python, not to anybody else
-        raise ValueError
-    return value
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        _number(cell)
-    except ValueError:
-        return False
-    return True
+            "not a number", where=where, value=cell,
+            allowed="a number, or nothing where the value is missing", mend=FETCH_AGAIN,
+        ) from None  # fmt: skip
 
 
 def one_value_per_id(ids: Iterable[str], *, where: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Findings:
-    """What was set aside, by reason, what a reader should know, and how many rows were `read` of each source."""
+    """What was set aside, by reason, what a reader should know, and the rows `read` of each source."""
 
     removed: Counter[str] = field(default_factory=Counter)
     messages: list[dict[str, str]] = field(default_factory=list)

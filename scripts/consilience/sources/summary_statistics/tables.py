@@ -97,7 +97,15 @@ class TextTable:
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             values, given = self._parsed(name, allowed=allowed)
         else:
-            column = column.cast(pa.float64())
+            try:
+                column = column.cast(pa.float64())
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+                raise DataError(
+                    "a column that cannot be read as numbers",
+                    where=f"{self.where}:{name}",
+                    value=column.type,
+                    allowed=allowed,
+                ) from None
             values = np.array(column.to_numpy(), dtype=np.float64)
             given = np.asarray(column.is_valid().to_numpy())
         with np.errstate(invalid="ignore"):
@@ -180,7 +188,7 @@ def _parquet_names(path: Path) -> tuple[str, ...]:
 
     try:
         return tuple(parquet.read_schema(path).names)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise DataError(f"not a whole parquet file ({error})", where=shown(path), mend=FETCH_AGAIN) from None
 
 
@@ -198,17 +206,22 @@ def read_batches(header: Header, *, words: Sequence[str], numbers: Sequence[str]
 
 def _parquet_batches(header: Header, *, words: Sequence[str], numbers: Sequence[str]) -> Iterator[TextTable]:
     import pyarrow as pa
-    from pyarrow import parquet
 
     row = 1
-    wanted = list(dict.fromkeys([*words, *numbers]))
+    for batch in _record_batches(header, PARQUET_ROWS, list(dict.fromkeys([*words, *numbers]))):
+        yield TextTable(header.where, pa.Table.from_batches([batch]), np.arange(row, row + batch.num_rows))
+        row += batch.num_rows
+
+
+def _record_batches(header: Header, size: int, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
     try:
-        for batch in parquet.ParquetFile(header.path).iter_batches(PARQUET_ROWS, columns=wanted):
-            yield TextTable(
-                header.where, pa.Table.from_batches([batch]), np.arange(row, row + batch.num_rows)
-            )
-            row += batch.num_rows
-    except (pa.ArrowInvalid, OSError) as error:
+        for batch in parquet.ParquetFile(header.path).iter_batches(size, columns=columns):
+            batch.validate(full=True)
+            yield batch
+    except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"the parquet file is damaged ({error})", where=header.where, mend=FETCH_AGAIN
         ) from None
@@ -326,7 +339,5 @@ def sample_words(header: Header) -> list[str]:
         lines = first_lines(header.path) or []
         row = lines[header.line] if len(lines) > header.line else ""
         return split_line(row, separator=header.separator) if header.separator != " " else row.split()
-    from pyarrow import parquet
-
-    batch = next(iter(parquet.ParquetFile(header.path).iter_batches(1)), None)
-    return [] if batch is None else [str(value) for value in batch.to_pylist()[0].values()]
+    batch = next(_record_batches(header, 1, None), None)
+    return [] if batch is None else [str(value) for row in batch.to_pylist() for value in row.values()]
