@@ -4,7 +4,8 @@ The file is a 10x .h5 as Cell Ranger writes them (10,000 genes, about 400 entrie
 Ours is the whole stage `prepare` on it: digests of the raw folder, parsing, genes named, limits within the
 sample, normalisation, variable genes, and an expression file written and read back (doublets are left out:
 scanpy's side has none). The peer is scanpy as its tutorial writes it: read_10x_h5, metrics, filters on genes and
-cells, normalize_total, log1p with the counts kept, highly_variable_genes, write. Each measurement is a process of
+cells, normalize_total, log1p with the counts kept, highly_variable_genes, write. Above 50,000 cells ours writes the
+counts and a factor per cell, scanpy the counts and X. Each measurement is a process of
 its own: seconds without imports, and the peak memory of the process.
 
     python bench/cell_files.py [--quick]

@@ -90,7 +90,7 @@ ECHOES = {
     "title": Answer(f"<html><title>{CANARY}</title>".encode()),
     "status": Answer(CANARY.encode(), 403),
     "body": Answer(
-        f'{{"error": "{"x" * 290} {CANARY}"}}'.encode(), 400, {"Content-Type": "application/json"}
+        f'{{"error": "{"x" * 275} {CANARY}"}}'.encode(), 400, {"Content-Type": "application/json"}
     ),
     "redirect": Answer(b"", 302, {"Location": f"ftp://h.org/{'x' * 45}?token={CANARY}"}),
     "password": Answer(b"", 302, {"Location": f"https://user:{CANARY}@h.org/"}),
@@ -118,6 +118,18 @@ def test_a_server_that_repeats_it_does_not_get_it_written(
         assert caught.value.__cause__ is None
     assert CANARY not in spoken.getvalue()
     assert CANARY.encode() not in written(tmp_path)
+
+
+def test_log_lines_of_any_library_are_cleaned(downloads, token_file, spoken):
+    downloads(gdc_token_file=str(token_file))
+    logging.getLogger("some.library").warning("header %s", {"X-Auth-Token": CANARY})
+    logging.getLogger("consilience").warning(f"again {CANARY}")
+    logging.getLogger("consilience").warning("%d of %s", 1, "others")
+    assert spoken.getvalue().splitlines() == [
+        "header {'X-Auth-Token': '<token>'}",
+        "again <token>",
+        "1 of others",
+    ]
 
 
 def test_refused_data_say_what_to_do(replay, downloads, tmp_path, token_file, monkeypatch):

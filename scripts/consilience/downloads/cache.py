@@ -18,13 +18,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from consilience.downloads.parts import Digests, Part, digests_of
+from consilience.downloads.parts import Digests, Part, digests_of, write_note
 from consilience.downloads.request import Download
 from consilience.downloads.transfer import UNSURE, Came, wrong_digest
 from consilience.downloads.urls import PAGE_SUFFIXES, cache_name
 from consilience.downloads.wholeness import can_be_judged, damage, page_title
 from consilience.foundation.errors import ConsilienceError, DownloadError
-from consilience.foundation.files import read_json, write_json
+from consilience.foundation.files import read_json
 from consilience.foundation.jobs import log
 from consilience.foundation.provenance import now
 
@@ -221,4 +221,4 @@ def _read_meta(path: Path) -> Meta | None:
 
 
 def _write_meta(path: Path, meta: Meta) -> None:
-    write_json(_meta_path(path), asdict(meta))
+    write_note(_meta_path(path), asdict(meta))

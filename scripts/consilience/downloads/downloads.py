@@ -7,20 +7,18 @@ import os
 import shutil
 import threading
 import traceback
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
-from urllib.parse import urlsplit
 
 from consilience.downloads.answers import Absent, Answer, Client, Interrupted, Temporary
 from consilience.downloads.cache import Cache, Held, Meta
 from consilience.downloads.meter import Meter
 from consilience.downloads.parts import Part, Version, digests_of
 from consilience.downloads.request import Download
+from consilience.downloads.together import fetch_together
 from consilience.downloads.token import Token, guard_logs, read_token
 from consilience.downloads.transfer import Came, Patience, Transfer, wrong_digest
 from consilience.downloads.urls import check_mirrors, check_names, check_url, may_be_page
@@ -31,8 +29,6 @@ from consilience.study.sections import FetchSection
 
 MAX_ANSWER = 512 << 20
 """Bytes of an answer that is read into memory."""
-MAX_SILENT = 3
-"""A host from which so many files in a row did not come is not asked for more."""
 BLOCK = 1 << 20
 TAKEN_AS_ABSENT = "not in the cache and optional: taken as absent, because fetch.offline is set"
 
@@ -85,7 +81,7 @@ class Downloads:
 
         None only for an `optional` answer that the server does not have.
         """
-        name = urlsplit(url).path.rpartition("/")[2] or url
+        name = check_url(url).path.rpartition("/")[2] or url
         wanted = Download(name, url, body=body, authorised=authorised, optional=optional)
         with self._clean():
             if self.settings.offline:
@@ -191,60 +187,21 @@ class Downloads:
     def _fetch_all(
         self, wanted: Sequence[Download], *, then: Callable[[Download, Meta], None]
     ) -> list[Meta | None]:
-        """Fetch with `per_host` threads for each host; a host that is silent is left alone after a while."""
+        """Have all of these in the cache, and do something with each as soon as it is there."""
         if self.settings.offline:
             return self._from_cache(wanted, then=then)
+        for download in wanted:
+            check_url(download.url)
         meter = Meter(wanted)
-        silent: Counter[str] = Counter()
 
         def one(download: Download) -> Meta | None:
-            host = urlsplit(download.url).hostname or ""
-            if silent[host] >= MAX_SILENT:
-                raise Temporary(
-                    f"not tried: {MAX_SILENT} other files of {host} did not come", where=download.url
-                )
-            try:
-                meta = self._fetch(download, meter)
-            except Temporary:
-                silent[host] += 1
-                raise
-            silent[host] = 0
+            meta = self._fetch(download, meter)
             if meta is not None:
                 then(download, meta)
                 meter.done(download.name, meta.bytes)
             return meta
 
-        hosts = Counter(urlsplit(download.url).hostname or "" for download in wanted)
-        with ExitStack() as stack:
-            pools = {
-                host: stack.enter_context(ThreadPoolExecutor(min(n, self.settings.per_host)))
-                for host, n in hosts.items()
-            }
-            futures = [
-                pools[urlsplit(download.url).hostname or ""].submit(one, download) for download in wanted
-            ]
-            return self._gathered(futures)
-
-    def _gathered(self, futures: Sequence[Future[Meta | None]]) -> list[Meta | None]:
-        """Wait for all; failures of files are collected, anything else (a full disk) ends all at once."""
-        waiting = set(futures)
-        try:
-            while waiting:
-                done, waiting = wait(waiting, return_when=FIRST_EXCEPTION)
-                for future in done:
-                    error = future.exception()
-                    if error is not None and not isinstance(error, DownloadError):
-                        raise error
-        except BaseException:
-            self._stop.set()
-            for future in futures:
-                future.cancel()
-            raise
-        errors = (future.exception() for future in futures)
-        if failed := [error for error in errors if isinstance(error, DownloadError)]:
-            kind = Temporary if all(isinstance(error, Temporary) for error in failed) else DownloadError
-            raise kind.from_problems([problem for error in failed for problem in error.problems])
-        return [future.result() for future in futures]
+        return fetch_together(wanted, one, per_host=self.settings.per_host, stop=self._stop)
 
     def _from_cache(
         self, wanted: Sequence[Download], *, then: Callable[[Download, Meta], None]
@@ -278,7 +235,6 @@ class Downloads:
 
     def _fetch(self, wanted: Download, meter: Meter) -> Meta | None:
         """The file's meta, after it has come if need be; None for an optional file that is not there."""
-        check_url(wanted.url)
         if (held := self._cache.find(wanted)).meta is not None:
             return held.meta
         with self._cache.lock(wanted):
@@ -326,19 +282,14 @@ class Downloads:
         """Link the file into the raw folder, or copy it where links are not possible, and check it there."""
         source = self._cache.path_of(wanted)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(target) as temporary:
-            try:
-                os.link(source, temporary)
-                return
-            except OSError:
-                require_space(temporary, meta.bytes)
-                shutil.copyfile(source, temporary)
-            if digests_of(temporary).sha256 != meta.sha256:
-                raise DownloadError(
-                    "the copy differs from the file in the cache",
-                    where=str(target),
-                    mend="run again; if it stays, a disk is damaged",
-                )
+        link = target.with_name(f".tmp-{os.getpid()}-{target.name}")
+        try:
+            link.unlink(missing_ok=True)
+            os.link(source, link)
+            target.unlink(missing_ok=True)  # renaming a link onto another link of the same file does nothing
+            link.replace(target)
+        except OSError:
+            _copy(source, target, meta)
 
     @contextmanager
     def _clean(self) -> Iterator[None]:
@@ -363,6 +314,18 @@ class Downloads:
             key: None if text is None else self._token.scrub(text) for key, text in asdict(problem).items()
         }
         return Problem(**clean)  # type: ignore[arg-type]
+
+
+def _copy(source: Path, target: Path, meta: Meta) -> None:
+    with atomic_path(target) as temporary:
+        require_space(temporary, meta.bytes)
+        shutil.copyfile(source, temporary)
+        if digests_of(temporary).sha256 != meta.sha256:
+            raise DownloadError(
+                "the copy differs from the file in the cache",
+                where=str(target),
+                mend="run again; if it stays, a disk is damaged",
+            )
 
 
 class _Body(io.RawIOBase):

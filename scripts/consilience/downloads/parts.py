@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -10,9 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import BinaryIO
-
-from consilience.foundation.files import write_json
+from typing import Any, BinaryIO
 
 BLOCK = 1 << 20
 _STRONG_AFTER = 60.0
@@ -103,7 +100,7 @@ class Part:
     def begin(self, version: Version) -> None:
         """Throw away what there is and write down which version comes now."""
         self.discard()
-        write_json(self._note, asdict(version))
+        write_note(self._note, asdict(version))
         self.version = version
         self.path.touch()
 
@@ -151,14 +148,19 @@ class Part:
 
 
 def install(source: Path, target: Path, *, mode: int) -> None:
-    """Give a finished file its name so that neither a crash nor a power cut leaves half of it there."""
+    """Give a finished file its name. It is synced before, so that not even a power cut leaves half of it."""
     source.chmod(mode)
     with source.open("rb") as handle:
         os.fsync(handle.fileno())
     source.replace(target)
-    with contextlib.suppress(OSError):  # some network file systems cannot sync a folder
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+
+
+def write_note(path: Path, value: Any) -> None:
+    """Write JSON beside a file, whole or not at all; for the holder of the file's lock.
+
+    Not synced: should a power cut empty it, the file is judged afresh. With thousands of files in a folder,
+    the syncs would take longer than the downloads.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    temporary.replace(path)

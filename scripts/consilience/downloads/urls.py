@@ -13,7 +13,7 @@ from consilience.foundation.errors import DownloadError
 
 MAX_NAME = 120
 """Characters of a name in the cache; file systems allow 255 bytes, and suffixes are added."""
-OURS = (".part", ".part.json", ".meta.json", ".unpacked")
+OURS = (".part", ".part.json", ".meta.json", ".tmp", ".decoded")
 PAGE_SUFFIXES = (".html", ".htm", ".xhtml")
 
 

@@ -48,7 +48,7 @@ class FetchSection(Section):
     mirrors: dict[str, str] = {}
     """other servers, by the beginning of the addresses they stand for: {"https://api.gdc.cancer.gov/": "https://mirror.example/gdc/"}"""
     per_host: Annotated[int, Field(ge=1, le=16)] = 3
-    """connections to one host at a time, over all jobs of this machine"""
+    """connections to one host at a time, over all jobs that share the cache"""
     attempts: Annotated[int, Field(ge=1, le=50)] = 6
     """tries without any progress before a download is given up"""
     stall_seconds: Annotated[float, Field(gt=0)] = 60.0
