@@ -108,6 +108,13 @@ def gene_set_files(wildcards):
     return [shipped.get(name, name) for name in STUDY.config.pathways.gene_sets]
 
 
+def marker_table(wildcards):
+    """The list of marker genes, shipped or the user's own (preflight has found it)."""
+    name = STUDY.config.cell_types.markers
+    shipped = Path(RESOURCES) / "markers" / f"{name}.tsv"
+    return [str(shipped) if shipped.is_file() else name] if name else []
+
+
 def everything_to_report(wildcards):
     """Results of all stages; each later stage adds its own line here."""
     files = expand(f"{RESULTS}/raw/{{cohort}}/provenance.json", cohort=STUDY.named())

@@ -9,13 +9,6 @@ MAKES     expression/<cohort>.h5ad              counts, log-normalised values, s
 """
 
 
-def marker_table(wildcards):
-    """The list of marker genes, shipped or the user's own; the job says what is wrong with one that is absent."""
-    name = STUDY.config.cell_types.markers
-    tables = [Path(RESOURCES) / "markers" / f"{name}.tsv", Path(name)]
-    return [str(path) for path in tables if name and path.is_file()][:1]
-
-
 rule prepare:
     input:
         provenance=f"{RESULTS}/raw/{{cohort}}/provenance.json",

@@ -67,6 +67,7 @@ def preflight(
         raise ConsilienceError.from_problems(problems)
     problems += _size_problems(config.simulation, checked.cohorts)
     problems += _gene_set_problems(config.pathways.gene_sets, folder)
+    problems += _marker_problems(config.cell_types.markers, folder)
     for cohort in checked.cohorts:
         found = _source_problems(cohort, config, folder) if designs else []
         if designs and not problems and not found:
@@ -130,6 +131,19 @@ def _gene_set_problems(names: Sequence[str], folder: Path) -> list[Problem]:
         )
         for name in names
         if name not in SHIPPED and not (folder / name).is_file()
+    ]
+
+
+def _marker_problems(name: str, folder: Path) -> list[Problem]:
+    """The table of marker genes is a shipped one or a file that is here."""
+    from consilience.expression.cell_types import SHIPPED as MARKERS
+
+    if not name or name in MARKERS or (folder / name).is_file():
+        return []
+    allowed = f"{', '.join(MARKERS)}, the path of a table, or empty"
+    mend = did_you_mean(name, MARKERS) or "mend the path"
+    return [
+        Problem("neither a shipped table of markers nor a file", "cell_types.markers", name, allowed, mend)
     ]
 
 

@@ -1,7 +1,10 @@
 """Fetch: whole files with digests, nothing of an earlier fetch left, errors that name the file."""
 
 import hashlib
+import io
 import json
+import tarfile
+from dataclasses import replace
 
 import pytest
 
@@ -25,6 +28,18 @@ def served(folder, files):
 
 def simulated(name="a"):
     return Cohort(name=name, kind="bulk", source="simulated", location="geo")
+
+
+def fetched(tmp_path, cohort, **settings):
+    """Fetch into tmp_path/raw and give the record."""
+    fetch_cohort(
+        cohort=cohort,
+        served_dir=None,
+        raw_dir=tmp_path / "raw",
+        folder=tmp_path,
+        settings=FetchSection(**settings),
+    )
+    return json.loads((tmp_path / "raw" / "provenance.json").read_text())
 
 
 def local(location):
@@ -129,9 +144,66 @@ def test_nothing_there(tmp_path):
         )
 
 
-def test_sources_of_later_versions_are_named(tmp_path):
-    cohort = Cohort(name="g", kind="bulk", source="geo", location="GSE1")
-    with pytest.raises(DownloadError, match=r"cohort g: source 'geo' cannot be fetched.*simulated, local"):
-        fetch_cohort(
-            cohort=cohort, served_dir=None, raw_dir=tmp_path / "raw", folder=tmp_path, settings=FetchSection()
+def archive_of(path, members):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_archives_are_replaced_by_their_members(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    archive_of(folder / "RAW.tar.gz", {"a/x.tsv": b"x\ty\n", "z.tsv": b"1\t2\n"})
+    (folder / "beside.tsv").write_bytes(b"s\tt\n")
+    for _ in range(2):  # a second fetch finds what the first has left
+        record = fetched(tmp_path, local(folder))
+        entries = {entry["name"]: entry for entry in record["files"]}
+        assert set(entries) == {"RAW/a/x.tsv", "RAW/z.tsv", "beside.tsv"}
+        assert entries["RAW/z.tsv"]["archive"] == "RAW.tar.gz"
+        assert (
+            entries["RAW/z.tsv"]["archive_sha256"]
+            == hashlib.sha256((folder / "RAW.tar.gz").read_bytes()).hexdigest()
         )
+        assert sorted(path.name for path in (tmp_path / "raw").rglob("*.*")) == [
+            "beside.tsv",
+            "provenance.json",
+            "x.tsv",
+            "z.tsv",
+        ]
+
+
+def test_an_archive_beyond_its_limits_leaves_nothing(tmp_path):
+    path = archive_of(tmp_path / "bomb.tar.gz", {f"{k}.tsv": b"x\ty\n" for k in range(5)})
+    with pytest.raises(DataError, match="member"):
+        fetched(tmp_path, local(path.name), max_archive_members=4)
+    assert not (tmp_path / "raw" / "provenance.json").exists()
+    assert not list((tmp_path / "raw").rglob("*.tsv"))
+
+
+def test_patterns_choose_files_and_their_absence_is_said(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in ("a.tsv", "b.csv", "c.tsv"):
+        (folder / name).write_bytes(b"s\tt\n")
+    record = fetched(tmp_path, replace(local(folder), files=("*.tsv",)))
+    assert [entry["name"] for entry in record["files"]] == ["a.tsv", "c.tsv"]
+    assert record["notes"] == ["1 files of the folder do not fit 'files' and were left"]
+    with pytest.raises(DataError, match=r"no file of the folder fits.*'\*\.gz'.*a\.tsv, b\.csv"):
+        fetched(tmp_path, replace(local(folder), files=("*.gz",)))
+
+
+def test_a_planned_cohort_comes_with_addresses_and_notes(tmp_path, replay):
+    replay.serve("/x/a.counts.tsv", b"gene\ts1\nTP53\t1\n")
+    replay.serve("/x/a.samples.tsv", b"sample\tc\ns1\tx\n")
+    at = "https://data.example.org/x/"
+    cohort = Cohort("a", "bulk", "url", f"{at}a.counts.tsv|{at}a.samples.tsv")
+    mirrors = {"https://data.example.org/": replay.url + "/"}
+    record = fetched(tmp_path, cohort, mirrors=mirrors)
+    assert [entry["url"] for entry in record["files"]] == [f"{at}a.counts.tsv", f"{at}a.samples.tsv"]
+    assert all(entry["date"] for entry in record["files"])
+    n_requests = len(replay.requests)
+    assert fetched(tmp_path, cohort, mirrors=mirrors)["files"] == record["files"]
+    assert len(replay.requests) == n_requests, "the second study finds them in the cache"

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from checkouts import BLOOD, GWAS, TISSUE, TUMOUR, copy_checkout, environment
+from fake_gdc import FakeGdc
 from faults import Fault
 from replay import ReplayServer
-from sites import FILES, geo_folder, lay_out_series, mirrors, serve_gdc
+from sites import FILES, geo_folder, lay_out_series, mirrors
 
 SHEET = """\
 cohort\tkind\tsource\tlocation\tcondition\tcase\tcontrol\tdonor\tcell_type\tbatch\tselect\tlabel
@@ -50,14 +51,12 @@ def site(tmp_path_factory):
             if path.is_file() and path.name != "manifest.json":
                 packed.write(path, path.relative_to(served / "gwas"))
     hits = json.loads((served / "tumour" / "files.json").read_text())["data"]["hits"]
-    data = {
-        hit["file_id"]: (served / "tumour" / hit["file_id"] / hit["file_name"]).read_bytes() for hit in hits
-    }
+    data = [(hit, (served / "tumour" / hit["file_id"] / hit["file_name"]).read_bytes()) for hit in hits]
     with ReplayServer() as server:
         server.serve_folder("/geo", root)
         server.serve("/files/blood.tar.gz", root / "blood.tar.gz")
         server.serve("/files/gwas.zip", root / "gwas.zip")
-        serve_gdc(server, hits, data)
+        FakeGdc(data, projects=["TCGA-ZZZZ"]).serve(server)
         shutil.rmtree(checkout.folder / "results")
         (checkout.folder / "cohorts.tsv").write_text(SHEET.format(series=series, files=FILES))
         yield checkout, server, series, root

@@ -79,6 +79,8 @@ def peek_phenotypes(location: Path, *, files: Sequence[str] = ()) -> dict[str, t
 def _peek_geo(folder: RawFolder) -> dict[str, tuple[str, ...]] | None:
     from consilience.sources.geo.phenotypes import series_phenotypes
 
+    if folder.of_kind("mtx", "tenx_h5", "h5ad", "loom"):
+        return None  # the series tells of samples; what more is known of their cells stands elsewhere
     series = series_phenotypes(folder)
     return series.columns if series else None
 
@@ -134,8 +136,8 @@ def _distinct(columns: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]
 
 
 _PEEKS: dict[FileKind, Callable[[RawFolder], dict[str, tuple[str, ...]] | None]] = {
-    "mtx": _peek_10x, "h5ad": _peek_h5ad, "series_matrix": _peek_geo, "soft": _peek_geo, "gdc_answer": _peek_gdc,
-    "star_counts": _peek_gdc, "htseq_counts": _peek_gdc,
+    "mtx": _peek_10x, "h5ad": _peek_h5ad, "series_matrix": _peek_geo, "soft": _peek_geo,
+    "gdc_answer": _peek_gdc, "star_counts": _peek_gdc, "htseq_counts": _peek_gdc,
     "parquet": _peek_table, "table": _peek_table,
 }  # fmt: skip
 """Which file of a folder tells the phenotypes; the first kind that is there."""
