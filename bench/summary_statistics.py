@@ -46,7 +46,7 @@ def make_gwas(path: Path, *, n_rows: int, shuffled: bool) -> None:
 
 
 def _gwas_block(row: np.ndarray, *, n_rows: int, rng: np.random.Generator) -> dict[str, Any]:
-    n = len(row)
+    n, chromosome = len(row), row * 22 // n_rows
     effect = rng.integers(4, size=n)
     se = rng.uniform(0.002, 0.03, n).round(6)
     z = rng.standard_normal(n)
@@ -56,7 +56,7 @@ def _gwas_block(row: np.ndarray, *, n_rows: int, rng: np.random.Generator) -> di
     number = np.where(rng.random(n) < 1e-4, 1000 + row % 50, number)
     beta = (z * se).round(6)
     return {
-        "chromosome": row * 22 // n_rows + 1, "base_pair_location": row % (n_rows // 22 + 1) * 60 + 10_000,
+        "chromosome": chromosome + 1, "base_pair_location": (row - -(-chromosome * n_rows // 22)) * 300 + 10_000,
         "effect_allele": alleles, "other_allele": LETTERS[(effect + rng.integers(1, 4, n)) % 4],
         "beta": beta, "standard_error": se,
         "effect_allele_frequency": rng.uniform(0.01, 0.99, n).round(4), "p_value": _p(beta / se),
@@ -71,7 +71,7 @@ def _p(z: np.ndarray) -> np.ndarray:
 
 
 def make_eqtl(path: Path, *, n_rows: int) -> None:
-    """eQTLGen's columns; six rows of a hundred have a small p."""
+    """The columns of eQTLGen; six rows of a hundred have a small p."""
     rng = np.random.default_rng(2)
     with gzip.open(path, "wb", compresslevel=1) as out:
         for start in range(0, n_rows, BLOCK):
@@ -119,7 +119,9 @@ def make_panel(folder: Path, *, n_people: int, n_variants: int, n_loci: int) -> 
             bits = np.zeros((m, 4 * width), dtype=np.uint8)
             bits[:, :n_people] = codes[copies]
             bits[:, :n_people][rng.random((m, n_people)) < 0.002] = 1
-            bed.write((bits.reshape(m, width, 4) << np.array([0, 2, 4, 6], np.uint8)).sum(axis=2, dtype=np.uint8))
+            bed.write(
+                (bits.reshape(m, width, 4) << np.array([0, 2, 4, 6], np.uint8)).sum(axis=2, dtype=np.uint8)
+            )
         rest = n_variants - n_loci * (n_variants // n_loci)
         bed.write(bytes(rest * width))
     rows = zip(chromosome.clip(max=22), range(n_variants), position, strict=True)
@@ -217,9 +219,13 @@ def numpy_ld(path: Path, out: Path) -> None:
     import pandas as pd
 
     n_people = len(path.with_suffix(".fam").read_text().splitlines())
-    bim = pd.read_csv(path.with_suffix(".bim"), sep="\t", header=None, names=["chr", "id", "cm", "pos", "a1", "a2"])
+    bim = pd.read_csv(
+        path.with_suffix(".bim"), sep="\t", header=None, names=["chr", "id", "cm", "pos", "a1", "a2"]
+    )
     packed = np.fromfile(path, np.uint8)[3:].reshape(len(bim), -1)
-    bits = np.stack([(packed >> shift) & 3 for shift in (0, 2, 4, 6)], axis=2).reshape(len(bim), -1)[:, :n_people]
+    bits = np.stack([(packed >> shift) & 3 for shift in (0, 2, 4, 6)], axis=2).reshape(len(bim), -1)[
+        :, :n_people
+    ]
     copies = np.array([2, np.nan, 1, 0], dtype=np.float32)[bits]
     chosen = bim.iloc[np.load(path.with_name("chosen.npy"))]
     far = (chosen["pos"].diff() > 1e6) | (chosen["chr"].diff() != 0)
@@ -257,14 +263,21 @@ def child(task: str, side: str, path: Path) -> None:
         column = "r" if task == "ld" else "z"
         written = parquet.read_table(out, columns=[column])
         total = pc.sum(pc.abs(written.column(column))).as_py()
-    found = {"seconds": seconds, "cpu": cpu, "peak_gb": int(peak.split()[1]) / 1e6, "rows": len(written), "sum": total}
+    found = {
+        "seconds": seconds,
+        "cpu": cpu,
+        "peak_gb": int(peak.split()[1]) / 1e6,
+        "rows": len(written),
+        "sum": total,
+    }
     print(json.dumps(found))
 
 
 def measure(task: str, side: str, path: Path) -> dict[str, float]:
     """One side in a process of its own."""
     command = [sys.executable, __file__, "--child", task, side, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # as Snakemake sets it for this rule, on both sides
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=one_thread)
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
     found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -281,7 +294,11 @@ def compare(what: str, task: str, path: Path, *, repeats: int) -> None:
     same = own["rows"] == peer["rows"] and abs(own["sum"] - peer["sum"]) < 1e-4 * abs(peer["sum"])
     cells = [what, f"{path.stat().st_size / 1e6:,.0f}", f"{own['rows']:,.0f}"]
     cells += [f"{one['seconds']:.1f} / {one['cpu']:.1f} / {one['peak_gb']:.2f}" for one in (own, peer)]
-    cells += [f"{peer['cpu'] / own['cpu']:.1f}x", f"{peer['peak_gb'] / own['peak_gb']:.1f}x", "yes" if same else "no"]
+    cells += [
+        f"{peer['cpu'] / own['cpu']:.1f}x",
+        f"{peer['peak_gb'] / own['peak_gb']:.1f}x",
+        "yes" if same else "no",
+    ]
     print(f"| {' | '.join(cells)} |", flush=True)
 
 
@@ -297,7 +314,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--only", nargs="*", choices=("gwas", "shuffled", "eqtl", "ld"))
     parser.add_argument("--folder", type=Path, help="keep the files here (made where they are not there)")
-    parser.add_argument("--quick", action="store_true", help="300,000 rows; 200 people, 20,000 variants, 100 loci")
+    parser.add_argument(
+        "--quick", action="store_true", help="300,000 rows; 200 people, 20,000 variants, 100 loci"
+    )
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:

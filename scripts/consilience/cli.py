@@ -6,6 +6,7 @@ vectors, augment, predict, twmr, dml, concordance, info, verify) come with the c
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ import typer
 
 from consilience import __version__
 from consilience.foundation.errors import ConsilienceError, DataError
+from consilience.foundation.jobs import log
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.split("\n")[0]
@@ -59,7 +61,7 @@ def check(
     ),
 ) -> None:
     """Check configuration, cohort sheet and designs; list every problem; write nothing."""
-    from consilience.preflight import preflight
+    from consilience.preflight import not_here_yet, preflight
     from consilience.study.config import load_yaml
 
     study = preflight(load_yaml(config), config_files=[config])
@@ -67,6 +69,11 @@ def check(
         f"{len(study.named(kind))} {kind}" for kind in dict.fromkeys(c.kind for c in study.cohorts)
     )
     typer.echo(f"{config}: no problems. {len(study.cohorts)} cohorts ({kinds})")
+    if later := not_here_yet(study):
+        typer.echo(
+            f"Columns and levels of {', '.join(later)} are checked when their files are here; "
+            "`consilience inspect LOCATION` shows them now"
+        )
 
 
 @app.command()
@@ -122,9 +129,17 @@ def inspect(
 
 
 def main() -> None:
-    """Run the command line; errors that a user can mend end with their message and exit code 1."""
+    """Run the command line; errors that a user can mend end with their message and exit code 1.
+
+    Log lines (what is waited for, how far a download is) go to stderr.
+    """
+    progress = logging.StreamHandler()
+    log.addHandler(progress)
+    log.setLevel(logging.INFO)
     try:
         app()
     except ConsilienceError as error:
         typer.echo(str(error), err=True)
         raise SystemExit(1) from None
+    finally:
+        log.removeHandler(progress)

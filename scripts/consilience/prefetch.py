@@ -59,10 +59,13 @@ def _one(cohort: Cohort, settings: Any, *, folder: Path, list_only: bool) -> Ite
         yield f"{cohort.name}: all {n_files} files are in the cache"
     elif list_only:
         known = sum(one.bytes or 0 for one in missing)
-        yield f"{cohort.name}: {len(missing)} of {n_files} files are missing ({known / 1e6:,.1f} MB known)"
+        unknown = sum(one.bytes is None for one in missing)
+        more = f" and {unknown} of unknown size" if unknown else ""
+        sizes = f"{known / 1e6:,.1f} MB{more}"
+        yield f"{cohort.name}: {len(missing)} of {n_files} files not in the cache ({sizes})"
         for one in missing:
             size = f"{one.bytes:,} bytes" if one.bytes is not None else "size unknown"
-            yield f"  {one.url}  ({size}; put by hand: {downloads.place_of(one)})"
+            yield f"  {one.url}  ({size}; its place by hand: {downloads.place_of(one)})"
     else:
         fill_cache(plan, cohort=cohort, downloads=downloads, settings=settings)
         downloads.fill(plan.downloads)

@@ -152,10 +152,10 @@ def _source_problems(cohort: Cohort, config: Config, folder: Path) -> list[Probl
     if cohort.source not in NETWORK_SOURCES:
         return []
     try:
-        if cohort.source == "url" and "://" not in cohort.location:
-            from consilience.downloads.catalogue import load_catalogue
+        if cohort.source == "url":
+            from consilience.sources.addresses import plan_addresses
 
-            load_catalogue().of(cohort.location)
+            plan_addresses(cohort=cohort)
         if cohort.source == "gdc" and config.fetch.gdc_token_file:
             from consilience.downloads.token import read_token
 
@@ -180,6 +180,17 @@ def fetched_folder(cohort: Cohort, config: Config, folder: Path) -> Path | None:
         return None
     same = isinstance(record, dict) and record.get("location") == cohort.location
     return raw if same and record.get("source") == cohort.source else None
+
+
+def not_here_yet(study: Study, folder: Path | None = None) -> list[str]:
+    """Cohorts whose columns and levels cannot be checked yet, because they are still to be downloaded."""
+    return [
+        cohort.name
+        for cohort in study.cohorts
+        if cohort.source in NETWORK_SOURCES
+        and cohort.kind != "summary_statistics"
+        and not fetched_folder(cohort, study.config, folder or Path())
+    ]
 
 
 def design_problems_of(cohort: Cohort, config: Config, folder: Path) -> list[Problem]:

@@ -95,7 +95,7 @@ def far(values: np.ndarray, groups: list[str], batches: list[str] | None = None)
         values=found.distance, groups=groups, n_mads=5, low=False, high=True, log=False, tolerance=0.5
     )
     flagged = limits.outside(found.distance, groups=groups)
-    return flagged & ~subgroup_members(flagged=flagged, residuals=found.residuals, groups=groups)
+    return flagged & ~subgroup_members(flagged=flagged, products=found.products, groups=groups)
 
 
 @pytest.mark.parametrize(("n_case", "n_control"), [(30, 30), (40, 6), (8, 8), (7, 5)])
@@ -124,7 +124,7 @@ def test_a_known_batch_is_no_distance_and_an_unknown_one_is_a_subgroup() -> None
     batches = ["b" if row % 4 == 0 else "a" for row in range(60)]
     assert not far(values, groups, batches).any()
     found = pca_distances(log_expression=values, groups=groups)
-    members = subgroup_members(flagged=np.isin(np.arange(60), rows), residuals=found.residuals, groups=groups)
+    members = subgroup_members(flagged=np.isin(np.arange(60), rows), products=found.products, groups=groups)
     assert members[rows].all()
     assert members.sum() == rows.size
 
@@ -135,7 +135,7 @@ def test_lone_outliers_are_no_subgroup() -> None:
     values[rows] += stream(6, "each").normal(0, 2, (rows.size, values.shape[1]))
     found = pca_distances(log_expression=values, groups=groups)
     flagged = np.isin(np.arange(40), rows)
-    assert not subgroup_members(flagged=flagged, residuals=found.residuals, groups=groups).any()
+    assert not subgroup_members(flagged=flagged, products=found.products, groups=groups).any()
 
 
 def test_distances_follow_the_samples_when_their_order_changes() -> None:
@@ -158,7 +158,7 @@ def test_distance_is_what_a_projection_leaves() -> None:
     residuals = values.copy()
     for rows in (slice(0, 9), slice(9, 17)):
         residuals[rows] -= np.median(residuals[rows], axis=0)
-    np.testing.assert_allclose(found.residuals, residuals)
+    np.testing.assert_allclose(found.products, residuals @ residuals.T)
     core = np.flatnonzero(found.core)
     assert len(core) == 13
     for row in range(17):

@@ -170,6 +170,21 @@ def test_an_unknown_target_is_refused(monkeypatch, capsys):
     assert "mend the path or the name" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("target", "mend"),
+    [
+        ("gse12345", "did you mean 'GSE12345'"),
+        ("tcga_kich|tcga-kirc", r"did you mean 'TCGA-KICH\|TCGA-KIRC'"),
+        ("GSM11805", "give the GSE it belongs to"),
+        ("E-MTAB-6141", "only GEO and the GDC are asked by accession"),
+        ("", "mend the path"),
+    ],
+)
+def test_what_was_probably_meant_is_said(target, mend):
+    with pytest.raises(DataError, match=mend):
+        inspect_target(target)
+
+
 def test_an_unknown_kind_is_refused(tmp_path):
     path = write_tables(tmp_path, counts())
     failed = CliRunner().invoke(app, ["inspect", str(path), "--kind", "bulky"])

@@ -10,6 +10,7 @@ from consilience.inspection.remote import inspect_addresses
 from consilience.inspection.show import plain
 from consilience.inspection.targets import inspect_target
 from consilience.sources.addresses import plan_addresses
+from consilience.sources.gdc.plan import write_manifest
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import FetchSection
 from fake_gdc import FakeGdc, kich
@@ -109,7 +110,7 @@ def test_an_address_is_only_begun(replay, settings):
 def test_an_address_that_serves_a_page_is_said(replay, settings):
     replay.serve("/files/x.h5ad", b"<!DOCTYPE html><html>log in</html>")
     found = inspect_target(f"{FILES}x.h5ad", settings=settings)
-    assert any("web page" in note for note in found.notes)
+    assert any(note.startswith(f"{FILES}x.h5ad: this is a web page") for note in found.notes)
     assert found.files[0].what == "unknown"
 
 
@@ -150,3 +151,41 @@ def test_what_is_in_the_cache_is_looked_into(replay, tmp_path, settings):
     assert found.facts["units"] == "counts"
     cells = found.proposal.cells
     assert (cells["source"], cells["location"], cells["condition"]) == ("url", location, "disease")
+
+
+def test_no_network_is_not_taken_for_an_absent_series(tmp_path):
+    settings = FetchSection(
+        cache=str(tmp_path / "cache"), attempts=1, stall_seconds=1.0,
+        mirrors={"https://ftp.ncbi.nlm.nih.gov/geo/": "http://127.0.0.1:9/geo/"},
+    )  # fmt: skip
+    with pytest.raises(
+        DownloadError, match=r"GSE999/matrix/: given up after 1 tries.*refuses the connection"
+    ):
+        inspect_target("GSE999", settings=settings)
+    offline = settings.model_copy(update={"offline": True})
+    with pytest.raises(DownloadError, match=r"not in the cache.*put the file at .*GSE999_series_matrix"):
+        inspect_target("GSE999", settings=offline)
+
+
+def test_units_of_values_that_were_not_seen_are_left_to_a_person(replay, tmp_path, settings):
+    serve_series(replay, tmp_path, "GSE123456_raw_counts.txt.gz")
+    found = inspect_target("GSE123456", settings=settings)
+    assert any(one.startswith("units: the values were not seen") for one in found.proposal.decide)
+
+
+def test_a_manifest_is_a_location_of_the_gdc(replay, tmp_path, settings):
+    FakeGdc(kich(8)).serve(replay)
+    path = tmp_path / "mine.tsv"
+    write_manifest(Downloads(settings), projects=["TCGA-KICH"], sample_types=[], path=path)
+    found = inspect_target(str(path), settings=settings)
+    cells = found.proposal.cells
+    assert (cells["source"], cells["location"], cells["donor"]) == ("gdc", str(path), "case_id")
+
+
+def test_what_cannot_be_asked_is_told_by_its_name(tmp_path):
+    settings = FetchSection(cache=str(tmp_path / "cache"), offline=True)
+    found = inspect_target(f"{FILES}x.h5ad", settings=settings)
+    assert (found.kind, found.files[0].what) == ("single_cell", "h5ad")
+    assert any("the columns were not seen" in one for one in found.proposal.decide)
+    unknown = inspect_target(f"{FILES}35773219", settings=settings)
+    assert unknown.proposal.decide[0].startswith("kind: nothing was seen of the files, so bulk is a guess")

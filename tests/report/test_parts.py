@@ -17,6 +17,9 @@ from consilience.report.cells import cell_text, number_text, table_json, tsv_tex
 from consilience.report.citations import Citation, MethodNote, cited
 from consilience.report.elements import Column, Group, Section, SectionMaker, Table, Text, tables_of
 from consilience.report.pseudonyms import Pseudonyms
+from consilience.report.sections._quality_parts import type_table
+from consilience.report.shapes import CellTypes
+from consilience.study.cohorts import Cohort
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
@@ -185,6 +188,16 @@ def test_table_keys_used_twice_are_refused(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(page, "section_makers", lambda: [maker])
     with pytest.raises(ValueError, match="used twice: same"):
         page.build_sections(None)  # type: ignore[arg-type]
+
+
+def test_types_of_cells_come_with_those_not_looked_for() -> None:
+    found = CellTypes(
+        markers="immune", method="mean of markers", n_unassigned=3, left_out=("NK cell", "mast cell"),
+        types=({"cell_type": "B cell", "n": 5, "markers_measured": 4, "markers_listed": 9},),  # type: ignore[arg-type]
+    )  # fmt: skip
+    table = type_table(found, Cohort("c", "single_cell", "local"))
+    assert table.rows == (("B cell", 5, 4, 9), ("unassigned", 3, None, None))
+    assert "Not looked for, with too few markers measured: NK cell and mast cell." in table.caption
 
 
 @pytest.mark.parametrize(

@@ -114,3 +114,9 @@ def test_the_whole_way_with_an_archive(replay, tmp_path):
         ("panel/EUR/1.bed", f"{SITE}/panel.tgz"),
         ("panel/EUR/1.bim", f"{SITE}/panel.tgz"),
     ]
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown():
+    with pytest.raises(DownloadError, match="must not hold a user name or password") as caught:
+        plan("https://me:secret@example.org/a.tsv")
+    assert "secret" not in str(caught.value)

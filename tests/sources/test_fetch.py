@@ -207,3 +207,49 @@ def test_a_planned_cohort_comes_with_addresses_and_notes(tmp_path, replay):
     n_requests = len(replay.requests)
     assert fetched(tmp_path, cohort, mirrors=mirrors)["files"] == record["files"]
     assert len(replay.requests) == n_requests, "the second study finds them in the cache"
+
+
+def test_linked_folders_are_followed_once_and_broken_links_named(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.tsv").write_bytes(b"s\tt\n")
+    (tmp_path / "real" / "back").symlink_to(tmp_path / "mine")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "linked").symlink_to(tmp_path / "real")
+    record = fetched(tmp_path, local("mine"))
+    assert [entry["name"] for entry in record["files"]] == ["linked/a.tsv"]
+    (tmp_path / "mine" / "b.tsv").symlink_to(tmp_path / "gone.tsv")
+    with pytest.raises(DataError, match=r"mine/b\.tsv: a link that leads to no file; found '.*gone\.tsv'"):
+        fetched(tmp_path, local("mine"))
+
+
+def test_patterns_that_a_single_file_does_not_fit_are_refused(tmp_path):
+    (tmp_path / "a.tsv").write_bytes(b"s\tt\n")
+    (tmp_path / "a.samples.tsv").write_bytes(b"s\tt\n")
+    assert len(fetched(tmp_path, replace(local("a.tsv"), files=("a.*",)))["files"]) == 2
+    with pytest.raises(
+        DataError, match=r"a\.tsv: the file does not fit the patterns of 'files'; found 'b\.\*'"
+    ):
+        fetched(tmp_path, replace(local("a.tsv"), files=("b.*",)))
+
+
+@pytest.mark.parametrize("packing", ["gz", "bz2", "xz"])
+def test_archives_of_every_packing_come_with_any_patterns(tmp_path, packing):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    with tarfile.open(folder / f"x.tar.{packing}", f"w:{packing}") as archive:
+        for name in ("a.tsv", "b.tsv"):
+            member = tarfile.TarInfo(name)
+            member.size = 4
+            archive.addfile(member, io.BytesIO(b"s\tt\n"))
+    assert len(fetched(tmp_path, local(folder))["files"]) == 2
+    record = fetched(tmp_path, replace(local(folder), files=("a.*",)))
+    assert [entry["name"] for entry in record["files"]] == ["x/a.tsv"]
+
+
+def test_files_that_nothing_reads_are_noted(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "a.tsv").write_bytes(b"s\tt\n")
+    (folder / "more.rds").write_bytes(b"RDX3\n")
+    (note,) = fetched(tmp_path, local(folder))["notes"]
+    assert note.startswith("never read: more.rds")

@@ -11,9 +11,9 @@ import pytest
 
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import sha256_of
-from consilience.sources.formats import file_kind
+from consilience.sources.formats import file_kind, kind_by_name
 from consilience.sources.raw_folder import open_raw_folder, unreadable, verify_raw_folder
-from consilience.sources.text import read_bytes, read_lines
+from consilience.sources.text import read_bytes, read_lines, shown
 
 
 def record(folder: Path, **changes: Any) -> None:
@@ -186,3 +186,27 @@ def test_lines_are_numbered_as_an_editor_numbers_them(tmp_path: Path) -> None:
     assert read_lines(path) == ["a", "b", "", "c"]
     with pytest.raises(DataError, match=r"x\.tsv:4.*line end"):
         read_lines(path, whole_last_line=True)
+
+
+def test_a_manifest_of_the_gdc_by_any_name(tmp_path: Path) -> None:
+    (tmp_path / "kich.tsv").write_text("id\tfilename\tmd5\tsize\tstate\n")
+    assert file_kind("kich.tsv", tmp_path / "kich.tsv") == "gdc_manifest"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("x.h5ad", "h5ad"),
+        ("x.counts.csv.gz", "table"),
+        ("matrix.mtx.gz", "mtx"),
+        ("x.h5", None),
+        ("35773219", None),
+    ],
+)
+def test_what_a_name_alone_says(name: str, kind: str | None) -> None:
+    assert kind_by_name(name) == kind
+
+
+def test_places_in_messages_are_short(tmp_path: Path) -> None:
+    assert shown(Path("/data")) == "data"
+    assert shown(Path("/a/b/c/d.tsv")) == "b/c/d.tsv"

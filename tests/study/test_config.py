@@ -55,6 +55,33 @@ def test_every_problem_at_once_with_line_and_suggestion(tmp_path):
     assert "YAML wants 1.0e-4" in text
 
 
+def test_names_of_columns_and_keys_of_single_cohorts_are_checked(tmp_path):
+    path = write(
+        tmp_path,
+        "summary_statistics:\n"
+        "  columns:\n"
+        "    '*.tsv':\n"
+        "      rsids: SNP\n"
+        "      beta: ''\n"
+        "      n: 3\n"
+        "    '': {n: N}\n"
+        "  cohorts:\n"
+        "    height: {n_gwass: 7}\n",
+    )
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    text = str(caught.value)
+    assert "5 problems" in text
+    assert f"{path}:4: summary_statistics.columns.*.tsv.rsids: unknown key; found 'rsids'" in text
+    assert "allowed: rsid, variant, chromosome" in text
+    assert "did you mean 'rsid'?" in text
+    assert f"{path}:5: summary_statistics.columns.*.tsv.beta" in text
+    assert f"{path}:6: summary_statistics.columns.*.tsv.n" in text
+    assert f"{path}:7: summary_statistics.columns." in text
+    assert f"{path}:9: summary_statistics.cohorts.height.n_gwass: unknown key" in text
+    assert "did you mean 'n_gwas'?" in text
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -35,8 +35,10 @@ def run(*arguments):
 def test_listing_brings_nothing_and_says_where_each_file_goes(study, replay, tmp_path):
     done = run("--list")
     assert done.exit_code == 0
-    assert "one: 2 of 2 files are missing" in done.output
-    assert f"{AT}one.tsv  (size unknown; put by hand: downloads/data.example.org/one.tsv)" in done.output
+    assert "one: 2 of 2 files not in the cache (0.0 MB and 2 of unknown size)" in done.output
+    assert (
+        f"{AT}one.tsv  (size unknown; its place by hand: downloads/data.example.org/one.tsv)" in done.output
+    )
     assert "here" not in done.output
     assert not replay.requests
 

@@ -130,3 +130,27 @@ def test_command_line_says_what_is_wrong_and_exits_with_one(tmp_path, monkeypatc
         main()
     assert stopped.value.code == 1
     assert "did you mean 'study'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("location", "reason"),
+    [
+        (
+            "https://me:secret@example.org/a.tsv",
+            r"s\.tsv:2:location: .*must not hold a user name or password",
+        ),
+        ("https://example.org/", "the address names no file"),
+        ("https://a.org/x.tsv|https://b.org/x.tsv", "two addresses name the same file 'x.tsv'"),
+    ],
+)
+def test_addresses_are_checked_before_anything_is_asked(tmp_path, location, reason):
+    with pytest.raises(ConsilienceError, match=reason):
+        check(tmp_path, {}, f"a\tbulk\turl\t{location}\tdisease\till\twell\t\n")
+
+
+def test_what_can_only_be_checked_later_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = study(tmp_path, {}, GOOD + "far\tbulk\tgeo\tGSE55235\tdisease\till\twell\t\n")
+    done = CliRunner().invoke(app, ["check", "--config", str(path)])
+    assert done.exit_code == 0
+    assert "Columns and levels of far are checked when their files are here" in done.output

@@ -230,7 +230,8 @@ class Downloads:
             if wrong
             else f"not in the cache ({size}), and fetch.offline is set",
             where=wanted.url,
-            mend=f"put the file to {self._cache.path_of(wanted)}, or set fetch.offline: false",
+            mend=f"put the file at {self._cache.path_of(wanted)}, or fetch where there is a network "
+            "(`consilience fetch`) and copy the cache",
         )
 
     def _fetch(self, wanted: Download, meter: Meter) -> Meta | None:

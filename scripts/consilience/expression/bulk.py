@@ -13,12 +13,18 @@ from consilience.expression.bulk_report import quality_record, removed_table
 from consilience.expression.genes import GeneTable, load_gene_table
 from consilience.expression.h5ad import write_h5ad
 from consilience.expression.naming import NamedValues, name_genes
-from consilience.expression.normalise import Normalised, normalisation_record, normalise
+from consilience.expression.normalise import (
+    Normalised,
+    having_counts,
+    normalisation_record,
+    normalise,
+)
 from consilience.foundation.errors import DataError, Problem
-from consilience.foundation.files import write_json, write_parquet
+from consilience.foundation.files import scratch_folder, write_json, write_parquet
 from consilience.foundation.jobs import log
 from consilience.sources.bulk.matrix import BulkMatrix
 from consilience.sources.bulk.read import read_bulk
+from consilience.sources.bulk.stored import part, released, whole
 from consilience.sources.phenotypes import Phenotypes, standard_phenotypes
 from consilience.sources.raw_folder import open_raw_folder
 from consilience.sources.text import shown
@@ -44,33 +50,40 @@ def prepare_bulk(
     removed_path: Path,
     qc_path: Path,
 ) -> None:
-    """Prepare one bulk cohort (see `prepare.prepare_cohort`)."""
-    matrix = wanted_samples(read_bulk(open_raw_folder(raw_dir), cohort=cohort), cohort=cohort)
-    matrix = without_gaps(matrix, where=shown(raw_dir))
-    log.info("%s: %d samples, %d genes", cohort.name, len(matrix.samples), len(matrix.genes))
-    phenotypes = standard_phenotypes(
-        cohort=cohort, samples=matrix.samples, columns=matrix.columns, min_samples_per_arm=min_samples_per_arm
-    )
-    table = load_gene_table()
-    named = name_genes(matrix, table=table, where=shown(raw_dir))
-    metrics = sample_metrics(matrix, named=named)
-    matrix = replace(matrix, values=matrix.values[:0])  # of a large cohort a gigabyte that nobody needs now
-    verdict = judge_samples(metrics=metrics, named=named, phenotypes=phenotypes, quality=quality)
-    refuse_broken_design(
-        cohort, columns=matrix.columns, verdict=verdict, min_samples_per_arm=min_samples_per_arm
-    )
-    normalised = normalise(
-        named.values, rows=np.flatnonzero(verdict.kept), units=named.units, quality=quality,
-        normalisation=normalisation,
-    )  # fmt: skip
-    record = quality_record(
-        cohort, matrix=matrix, phenotypes=phenotypes, named=named, verdict=verdict, normalised=normalised
-    )
-    named = replace(named, values=named.values[:0])
-    data = to_anndata(
-        cohort, phenotypes=phenotypes, named=named, verdict=verdict, normalised=normalised, table=table
-    )
-    write_h5ad(expression_path, data)
+    """Prepare one bulk cohort (see `prepare.prepare_cohort`).
+
+    Counts lie in scratch files beside the output and are gone through in blocks; X is made block by block.
+    """
+    with scratch_folder(expression_path.parent / f".tmp-bulk-{cohort.name}") as scratch:
+        matrix = wanted_samples(
+            read_bulk(open_raw_folder(raw_dir), cohort=cohort, scratch=scratch), cohort=cohort
+        )
+        matrix = without_gaps(matrix, where=shown(raw_dir))
+        log.info("%s: %d samples, %d genes", cohort.name, len(matrix.samples), len(matrix.genes))
+        phenotypes = standard_phenotypes(
+            cohort=cohort, samples=matrix.samples, columns=matrix.columns,
+            min_samples_per_arm=min_samples_per_arm,
+        )  # fmt: skip
+        table = load_gene_table()
+        named = name_genes(matrix, table=table, where=shown(raw_dir), scratch=scratch)
+        metrics = sample_metrics(matrix, named=named)
+        matrix = replace(matrix, values=released(matrix.values))
+        verdict = judge_samples(metrics=metrics, named=named, phenotypes=phenotypes, quality=quality)
+        refuse_broken_design(
+            cohort, columns=matrix.columns, verdict=verdict, min_samples_per_arm=min_samples_per_arm
+        )
+        normalised = normalise(
+            named.values, rows=np.flatnonzero(verdict.kept), units=named.units, quality=quality,
+            normalisation=normalisation,
+        )  # fmt: skip
+        record = quality_record(
+            cohort, matrix=matrix, phenotypes=phenotypes, named=named, verdict=verdict, normalised=normalised
+        )
+        tables = described(
+            cohort, phenotypes=phenotypes, named=named, verdict=verdict, normalised=normalised, table=table
+        )
+        layers = {} if normalised.counts is None else {"counts": normalised.counts}
+        write_h5ad(expression_path, tables, x=normalised.x, layers=layers)
     write_parquet(removed_path, removed_table(samples=matrix.samples, verdict=verdict))
     write_json(qc_path, record)
 
@@ -85,7 +98,7 @@ def wanted_samples(matrix: BulkMatrix, *, cohort: Cohort) -> BulkMatrix:
     note = f"{len(matrix.samples) - len(rows)} of {len(matrix.samples)} samples are not of {cohort.select!r}"
     return replace(
         matrix,
-        values=matrix.values[rows],
+        values=part(matrix.values, rows=np.asarray(rows, dtype=np.intp)),
         samples=tuple(matrix.samples[row] for row in rows),
         columns={name: tuple(values[row] for row in rows) for name, values in matrix.columns.items()},
         metrics={name: values[rows] for name, values in matrix.metrics.items()},
@@ -100,27 +113,28 @@ def without_gaps(matrix: BulkMatrix, *, where: str) -> BulkMatrix:
     """
     if matrix.values.dtype.kind != "f":
         return matrix
-    missing = np.isnan(matrix.values)
-    whole = ~missing.any(axis=0)
-    if whole.all():
+    values = whole(matrix.values)
+    missing = np.isnan(values)
+    complete = ~missing.any(axis=0)
+    if complete.all():
         return matrix
-    n_lost = int((~whole).sum())
-    if 2 * n_lost > whole.size:
+    n_lost = int((~complete).sum())
+    if 2 * n_lost > complete.size:
         worst = int(np.argmax(missing.sum(axis=1)))
         raise DataError(
-            f"{n_lost} of {whole.size} genes have no value in some sample (most are missing in"
+            f"{n_lost} of {complete.size} genes have no value in some sample (most are missing in"
             f" {matrix.samples[worst]!r}: {int(missing[worst].sum())})",
             where=where, value="missing (NaN)", allowed="values of at least half the genes in all samples",
             mend="leave samples with few values out by 'select' of the cohort sheet",
         )  # fmt: skip
-    genes = np.flatnonzero(whole)
+    genes = np.flatnonzero(complete)
     return replace(
         matrix,
-        values=np.ascontiguousarray(matrix.values[:, genes]),
+        values=np.ascontiguousarray(values[:, genes]),
         genes=tuple(matrix.genes[k] for k in genes),
         gene_columns={name: tuple(ids[k] for k in genes) for name, ids in matrix.gene_columns.items()},
         notes=(
-            *matrix.notes, f"{n_lost} of {whole.size} rows lack a value in some sample and were left out"
+            *matrix.notes, f"{n_lost} of {complete.size} rows lack a value in some sample and were left out"
         ),
     )  # fmt: skip
 
@@ -142,7 +156,7 @@ def refuse_broken_design(cohort: Cohort, *, columns: Any, verdict: Verdict, min_
         raise DataError.from_problems([removed, *problems])
 
 
-def to_anndata(
+def described(
     cohort: Cohort,
     *,
     phenotypes: Phenotypes,
@@ -151,7 +165,7 @@ def to_anndata(
     normalised: Normalised,
     table: GeneTable,
 ) -> anndata.AnnData:
-    """The expression file of the kept samples, as every later room reads it."""
+    """What the expression file says of the kept samples and genes, without the matrices themselves."""
     import anndata
     import pandas as pd
 
@@ -169,7 +183,6 @@ def to_anndata(
         obs["size_factor"] = normalised.factors.values
     obs.index = pd.Index(list(obs["sample"]), dtype=object)
     symbols = np.array(named.symbols, dtype=object)[normalised.kept]
-    counts = normalised.counts
     var = pd.DataFrame({
         "ensembl_id": [table.ensembl_ids[table.row_of[symbol]] for symbol in symbols],
         "source_id": np.array(named.source_ids, dtype=object)[normalised.kept],
@@ -177,12 +190,9 @@ def to_anndata(
         "variance": normalised.variance,
         "highly_variable": normalised.highly_variable,
     }, index=pd.Index(symbols, dtype=object))  # fmt: skip
-    if counts is not None:
-        var.insert(2, "n_samples", np.count_nonzero(counts, axis=0))
-    data = anndata.AnnData(X=normalised.x, obs=obs, var=var)
-    if counts is not None:
-        small = counts.max() < np.iinfo(np.int32).max
-        data.layers["counts"] = counts.astype(np.int32, copy=False) if small else counts
+    if normalised.counts is not None:
+        var.insert(2, "n_samples", having_counts(normalised.counts))
+    data = anndata.AnnData(obs=obs, var=var)
     data.uns["consilience"] = {
         "cohort": cohort.name, "kind": cohort.kind, "units": normalised.units,
         "format_version": FORMAT_VERSION, "normalisation": normalisation_record(normalised),

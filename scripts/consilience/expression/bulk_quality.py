@@ -15,6 +15,7 @@ from consilience.expression.normalise import chosen_genes, comparable
 from consilience.expression.quality import Limits, mad_limits, pca_distances, subgroup_members
 from consilience.expression.sex import SexCheck, check_sex, check_sex_of_logs
 from consilience.sources.bulk.matrix import BulkMatrix
+from consilience.sources.bulk.stored import blocks, row_totals, whole
 from consilience.sources.phenotypes import Phenotypes
 from consilience.study.sections import BulkQuality
 
@@ -71,10 +72,11 @@ def sample_metrics(matrix: BulkMatrix, *, named: NamedValues) -> dict[str, npt.N
     `log_values.log_metrics` over the named genes.
     """
     if not named.counted:
-        return log_metrics(named.values) | dict(matrix.metrics)
-    detected = [int(np.count_nonzero(row)) for row in matrix.values]
+        return log_metrics(whole(named.values)) | dict(matrix.metrics)
+    n_samples = matrix.values.shape[0]
+    detected = [np.count_nonzero(row) for rows in blocks(n_samples) for row in matrix.values[rows]]
     return {
-        "library_size": matrix.values.sum(axis=1, dtype=np.int64).astype(np.float64),
+        "library_size": row_totals(matrix.values).astype(np.float64),
         "n_genes": np.array(detected, dtype=np.float64),
         **matrix.metrics,
     }
@@ -93,7 +95,7 @@ def judge_samples(
     limits = _limits(metrics, groups=groups, counted=named.counted, quality=quality)
     flags = {name: limit.outside(metrics[name], groups=groups) for name, limit in limits.items()}
     if named.counted:
-        flags["no_counts"] = named.values.sum(axis=1) == 0
+        flags["no_counts"] = row_totals(named.values) == 0
     sound = ~np.logical_or.reduce(list(flags.values()))
     batches = phenotypes.standard.get("batch")
     distance, flags["pca_distance"], limits["pca_distance"], messages = _judge_distance(
@@ -149,7 +151,7 @@ def _check_sex(named: NamedValues, *, annotated: Sequence[str] | None) -> SexChe
     index = {symbol: k for k, symbol in enumerate(named.symbols)}
     if named.counted:
         return check_sex(counts=named.values, gene_index=index, annotated=annotated)
-    return check_sex_of_logs(logs=named.values, gene_index=index, annotated=annotated)
+    return check_sex_of_logs(logs=whole(named.values), gene_index=index, annotated=annotated)
 
 
 def sample_groups(phenotypes: Phenotypes, *, n_samples: int) -> tuple[str, ...]:
@@ -192,7 +194,7 @@ def _judge_distance(
         )
         return distance, far, limits, messages
     flagged = limits.outside(distance[rows], groups=of_rows)
-    members = subgroup_members(flagged=flagged, residuals=found.residuals, groups=of_rows)
+    members = subgroup_members(flagged=flagged, products=found.products, groups=of_rows)
     far[rows] = flagged & ~members
     for group, n in sorted(
         Counter(group for group, member in zip(of_rows, members, strict=True) if member).items()

@@ -12,6 +12,7 @@ from consilience.expression.naming import NamedValues
 from consilience.expression.normalise import Normalised, comparable, normalisation_record
 from consilience.expression.quality import Limits, principal_components
 from consilience.sources.bulk.matrix import BulkMatrix
+from consilience.sources.bulk.stored import part
 from consilience.sources.phenotypes import Phenotypes
 from consilience.study.cohorts import Cohort
 
@@ -145,7 +146,7 @@ def _embedding(
     named: NamedValues, *, phenotypes: Phenotypes, verdict: Verdict, normalised: Normalised
 ) -> dict[str, Any]:
     """First two principal components of all samples, the removed ones too, so that one sees why."""
-    chosen = comparable(named.values[:, normalised.kept], units=named.units)
+    chosen = comparable(part(named.values, columns=np.flatnonzero(normalised.kept)), units=named.units)
     found = principal_components(chosen, n_components=2)
     groups = phenotypes.standard.get("condition", ("",) * len(verdict.kept))
     return {

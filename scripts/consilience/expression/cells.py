@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +26,7 @@ from consilience.expression.highly_variable import HighlyVariable, highly_variab
 from consilience.expression.store import open_expression
 from consilience.expression.stream import GeneColumns, GeneMoments, accumulate_genes
 from consilience.foundation.errors import DataError, Problem
-from consilience.foundation.files import atomic_path, write_json, write_parquet
+from consilience.foundation.files import atomic_path, scratch_folder, write_json, write_parquet
 from consilience.foundation.jobs import log
 from consilience.sources.cells.matrix import CellMatrix, CountSource, kept_in_memory
 from consilience.sources.cells.read import read_cells
@@ -100,17 +97,6 @@ def prepare_cells(
     if found:
         quality_record["cell_types"] = found.record
     write_json(qc_path, quality_record)
-
-
-@contextmanager
-def scratch_folder(path: Path) -> Iterator[Path]:
-    """An empty folder that is gone afterwards; what a killed run left in it is removed first."""
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def refuse_what_is_left(

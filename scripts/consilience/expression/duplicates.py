@@ -8,17 +8,17 @@ its gene as hardly expressed.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from consilience.expression.genes import GeneMatch
+from consilience.sources.bulk.stored import Matrix, StoredMatrix, blocks, new_matrix
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from scipy import sparse
-
-BLOCK_SAMPLES = 256
 
 
 def merge_duplicates(*, values: Any, match: GeneMatch, additive: bool) -> Any:
@@ -38,17 +38,23 @@ def merge_duplicates(*, values: Any, match: GeneMatch, additive: bool) -> Any:
 
 
 def summed_genes(
-    values: npt.NDArray[np.integer], *, match: GeneMatch
-) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.intp]]:
+    values: Matrix, *, match: GeneMatch, place: Path | None = None
+) -> tuple[npt.NDArray[Any] | StoredMatrix, npt.NDArray[np.intp]]:
     """Counts (samples, ids) as counts (samples, genes) of the genes with any count, and these genes.
 
     The genes are positions in `match.unique`. Genes that no sample expresses are left out at once: of an
-    annotation's 60,000 genes they are many, and every later step would carry them.
+    annotation's 60,000 genes they are many, and every later step would carry them. The result lies in the
+    file `place`, without one in memory.
     """
     rows = np.asarray(match.row_of_input, dtype=np.int64)
     n_genes = len(match.unique)
+    of_id, largest = np.zeros(rows.size, dtype=np.int64), 0
+    for block in blocks(values.shape[0]):
+        part = values[block]
+        of_id += part.sum(axis=0, dtype=np.int64)
+        largest = max(largest, int(part.max(initial=0)))
     totals = np.zeros(n_genes, dtype=np.int64)
-    np.add.at(totals, rows[rows >= 0], values.sum(axis=0, dtype=np.int64)[rows >= 0])
+    np.add.at(totals, rows[rows >= 0], of_id[rows >= 0])
     genes = np.flatnonzero(totals)
     column = np.full(n_genes, -1, dtype=np.int64)
     column[genes] = np.arange(genes.size)
@@ -56,21 +62,21 @@ def summed_genes(
     used, first = np.unique(target, return_index=True)
     first = first[used >= 0]
     others = np.setdiff1d(np.flatnonzero(target >= 0), first)
-    dtype = _sum_type(values, target=target)
-    result = np.empty((values.shape[0], genes.size), dtype=dtype)
-    for start in range(0, values.shape[0], BLOCK_SAMPLES):
-        block = slice(start, start + BLOCK_SAMPLES)
-        result[block] = values[block][:, first]
+    dtype = _sum_type(values.dtype, largest=largest, target=target)
+    result = new_matrix((values.shape[0], genes.size), dtype=dtype, path=place)
+    for block in blocks(values.shape[0]):
+        part = values[block]
+        summed = part[:, first].astype(dtype)
         if others.size:
-            np.add.at(result[block].T, target[others], values[block][:, others].T.astype(dtype))
+            np.add.at(summed.T, target[others], part[:, others].T.astype(dtype))
+        result[block] = summed
     return result, genes
 
 
-def _sum_type(values: npt.NDArray[np.integer], *, target: npt.NDArray[np.int64]) -> np.dtype[Any]:
+def _sum_type(dtype: np.dtype[Any], *, largest: int, target: npt.NDArray[np.int64]) -> np.dtype[Any]:
     """The type of the values, or int64 where a sum might not fit into it."""
     most = int(np.bincount(target[target >= 0]).max(initial=1))
-    fits = not values.size or int(values.max()) * most <= np.iinfo(values.dtype).max
-    return values.dtype if fits else np.dtype(np.int64)
+    return dtype if largest * most <= np.iinfo(dtype).max else np.dtype(np.int64)
 
 
 def strongest_rows(means: npt.NDArray[np.floating], *, match: GeneMatch) -> npt.NDArray[np.intp]:

@@ -6,10 +6,11 @@ Pure functions. All take (samples, genes) and none is larger in memory than its 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from consilience.sources.bulk.stored import blocks
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -19,7 +20,6 @@ INTENSITY_OFFSET = 16.0
 without the offset that noise would weigh as much as the signal (as with Affymetrix' PLIER + 16)."""
 BACKGROUND_PERCENTILE = 20.0
 PANEL_GENES = 5_000
-BLOCK = 512
 
 
 def to_log2(values: npt.NDArray[Any], *, units: str) -> npt.NDArray[np.float32]:
@@ -103,9 +103,3 @@ def log_metrics(values: npt.NDArray[np.floating]) -> dict[str, npt.NDArray[np.fl
         "spread": quartiles[:, 2] - quartiles[:, 0],
         "share_above_background": np.array([(row > background).mean() for row in values]),
     }
-
-
-def blocks(n_rows: int) -> Iterator[slice]:
-    """Rows in blocks, so that temporary copies stay small."""
-    for start in range(0, n_rows, BLOCK):
-        yield slice(start, min(start + BLOCK, n_rows))

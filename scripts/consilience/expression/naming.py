@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from consilience.expression.log_values import to_log2
 from consilience.expression.normalise import COUNTED
 from consilience.foundation.errors import DataError
 from consilience.sources.bulk.matrix import BulkMatrix
+from consilience.sources.bulk.stored import StoredMatrix, whole
 from consilience.study.cohorts import Units
 
 if TYPE_CHECKING:
@@ -26,11 +28,11 @@ MIN_GENES_MATCHED = 0.2
 class NamedValues:
     """Values (samples, genes) under current `symbols`: counts, or log2 values where `units` are no counts.
 
-    `source_ids` what the source calls each gene (of a probe its name); `match` all ids; `notes` what was
-    decided where several ids name one gene.
+    Counts may lie in a file; `source_ids` what the source calls each gene (of a probe its name); `match` all
+    ids; `notes` what was decided where several ids name one gene.
     """
 
-    values: npt.NDArray[Any]
+    values: npt.NDArray[Any] | StoredMatrix
     units: Units
     symbols: tuple[str, ...]
     source_ids: tuple[str, ...]
@@ -43,11 +45,14 @@ class NamedValues:
         return self.units in COUNTED
 
 
-def name_genes(matrix: BulkMatrix, *, table: GeneTable, where: str) -> NamedValues:
+def name_genes(
+    matrix: BulkMatrix, *, table: GeneTable, where: str, scratch: Path | None = None
+) -> NamedValues:
     """Bring values to current symbols by the id column that names most genes (of an array, its genes).
 
     Counts of several ids of one gene add up; of other values the id with the highest mean logarithm is kept.
-    Genes without any count are left out.
+    Genes without any count are left out. Counts are put into a file of the folder `scratch`, without one they
+    stay in memory.
     """
     # the numbers that some arrays give their probes would be read as Entrez ids
     columns = [matrix.genes, *(ids for name, ids in matrix.gene_columns.items() if name != "probe")]
@@ -63,12 +68,12 @@ def name_genes(matrix: BulkMatrix, *, table: GeneTable, where: str) -> NamedValu
             mend="give a table with gene ids; probes of arrays and transcripts must be summed to genes first",
         )  # fmt: skip
     if matrix.units in COUNTED:
-        return _counts(matrix, ids=ids, match=match)
+        return _counts(matrix, ids=ids, match=match, place=scratch / "named.h5" if scratch else None)
     return _logarithms(matrix, ids=matrix.gene_columns.get("probe", ids), match=match)
 
 
-def _counts(matrix: BulkMatrix, *, ids: Sequence[str], match: GeneMatch) -> NamedValues:
-    counts, genes = summed_genes(matrix.values, match=match)
+def _counts(matrix: BulkMatrix, *, ids: Sequence[str], match: GeneMatch, place: Path | None) -> NamedValues:
+    counts, genes = summed_genes(matrix.values, match=match, place=place)
     sources: dict[str, list[str]] = {}
     for source, symbol in zip(ids, match.symbol, strict=True):
         if symbol and source not in sources.setdefault(symbol, []):
@@ -82,7 +87,7 @@ def _counts(matrix: BulkMatrix, *, ids: Sequence[str], match: GeneMatch) -> Name
 
 
 def _logarithms(matrix: BulkMatrix, *, ids: Sequence[str], match: GeneMatch) -> NamedValues:
-    logs = to_log2(matrix.values, units=matrix.units)
+    logs = to_log2(whole(matrix.values), units=matrix.units)
     rows = strongest_rows(logs.mean(axis=0, dtype=np.float64), match=match)
     notes = []
     if match.n_duplicates:

@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from consilience.expression.log_values import (
-    INTENSITY_OFFSET,
-    blocks,
-    detected_genes,
-    quantile_normalised,
-)
+from consilience.expression.log_values import INTENSITY_OFFSET, detected_genes, quantile_normalised
 from consilience.foundation.errors import DataError
+from consilience.sources.bulk.stored import BLOCK_GENES, Matrix, blocks, part, row_totals
 from consilience.study.cohorts import Units
 from consilience.study.sections import BulkQuality, NormalisationSection
 
@@ -60,15 +56,15 @@ class Normalised:
 
     units: Units
     kept: npt.NDArray[np.bool_]
-    counts: npt.NDArray[np.integer] | None
-    x: npt.NDArray[np.float32]
+    counts: Matrix | None
+    x: Matrix
     factors: SizeFactors | None
     mean: npt.NDArray[np.float64]
     variance: npt.NDArray[np.float64]
     highly_variable: npt.NDArray[np.bool_]
 
 
-def size_factors(counts: npt.NDArray[np.integer]) -> SizeFactors:
+def size_factors(counts: Matrix) -> SizeFactors:
     """DESeq2's median of ratios; `counts` (samples, genes).
 
     The reference is each gene's geometric mean over the samples, the factor of a sample the median ratio of
@@ -93,27 +89,30 @@ def size_factors(counts: npt.NDArray[np.integer]) -> SizeFactors:
         reference += np.log(np.maximum(counts[rows][:, used], 1).astype(np.float64)).sum(axis=0)
     reference /= n_samples
     log_factors = np.empty(n_samples)
-    for row in range(n_samples):
-        mine = counts[row, used]
-        has = mine > 0
-        if not has.any():
-            raise DataError("a sample without any count has no size factor", value=f"row {row + 1}")
-        log_factors[row] = np.median(np.log(mine[has].astype(np.float64)) - reference[has])
+    for rows in blocks(n_samples):
+        for row, mine in enumerate(counts[rows][:, used], rows.start):
+            has = mine > 0
+            if not has.any():
+                raise DataError("a sample without any count has no size factor", value=f"row {row + 1}")
+            log_factors[row] = np.median(np.log(mine[has].astype(np.float64)) - reference[has])
     if common:
         return SizeFactors(np.exp(log_factors), "median of ratios", int(used.sum()))
     values = np.exp(log_factors - log_factors.mean())
     return SizeFactors(values, "median of ratios, positive counts", int(used.sum()))
 
 
-def kept_genes(
-    counts: npt.NDArray[np.integer], *, min_count: int, min_samples: float
-) -> npt.NDArray[np.bool_]:
+def kept_genes(counts: Matrix, *, min_count: int, min_samples: float) -> npt.NDArray[np.bool_]:
     """Genes with `min_count` counts in at least the share `min_samples` of samples, and in one; (genes,)."""
     needed = max(1, math.ceil(min_samples * counts.shape[0] - 1e-9))
+    return np.asarray(having_counts(counts, at_least=min_count) >= needed)
+
+
+def having_counts(counts: Matrix, *, at_least: int = 1) -> npt.NDArray[np.int64]:
+    """How many samples have so many counts of each gene; (genes,)."""
     having = np.zeros(counts.shape[1], dtype=np.int64)
     for rows in blocks(counts.shape[0]):
-        having += (counts[rows] >= min_count).sum(axis=0)
-    return np.asarray(having >= needed)
+        having += (counts[rows] >= at_least).sum(axis=0)
+    return having
 
 
 def effective_library(
@@ -135,36 +134,55 @@ def log_cpm(counts: npt.NDArray[np.integer], *, library: npt.NDArray[np.float64]
     return result
 
 
-def comparable(values: npt.NDArray[Any], *, units: Units) -> npt.NDArray[np.float32]:
+@dataclass(frozen=True, slots=True, eq=False)
+class LogCounts:
+    """`log_cpm` of `counts` with `library` (samples,), made block by block when a block is asked for."""
+
+    counts: Matrix
+    library: npt.NDArray[np.float64]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Samples, genes."""
+        return self.counts.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the blocks."""
+        return np.dtype(np.float32)
+
+    def __getitem__(self, key: Any, /) -> npt.NDArray[np.float32]:
+        return log_cpm(self.counts[key], library=self.library[key[0] if isinstance(key, tuple) else key])
+
+
+def comparable(values: Any, *, units: Units) -> Matrix:
     """Logarithms that can be compared between samples, of counts or log2 values; (samples, genes).
 
     Counts per million of the row totals; intensities with one distribution for all; all else as it is.
     """
     if units in COUNTED:
-        return log_cpm(values, library=np.maximum(values.sum(axis=1), 1).astype(np.float64))
+        return LogCounts(values, np.maximum(row_totals(values), 1).astype(np.float64))
     return quantile_normalised(values) if units == "intensity" else np.asarray(values, dtype=np.float32)
 
 
 def chosen_genes(
-    values: npt.NDArray[Any], *, rows: npt.NDArray[np.intp], units: Units, quality: BulkQuality
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    values: Any, *, rows: npt.NDArray[np.intp], units: Units, quality: BulkQuality
+) -> tuple[Any, npt.NDArray[np.bool_]]:
     """Values (rows, kept genes) of some samples, and which genes are kept (genes,).
 
     Kept are genes with enough counts in enough of these samples; of log2 values those above background in as
-    many. Genes are looked at in blocks, so that no copy of all of them is made.
+    many.
     """
-    kept = np.zeros(values.shape[1], dtype=bool)
+    mine = part(values, rows=rows)
     if units in COUNTED:
-        for genes in blocks(values.shape[1]):
-            part = values[rows, genes]
-            kept[genes] = kept_genes(part, min_count=quality.min_count, min_samples=quality.min_samples)
+        kept = kept_genes(mine, min_count=quality.min_count, min_samples=quality.min_samples)
     else:
-        kept = detected_genes(values[rows], min_samples=quality.min_samples)
-    return values[np.ix_(rows, np.flatnonzero(kept))], kept
+        kept = detected_genes(mine, min_samples=quality.min_samples)
+    return part(mine, columns=np.flatnonzero(kept)), kept
 
 
 def normalise(
-    values: npt.NDArray[Any],
+    values: Any,
     *,
     rows: npt.NDArray[np.intp],
     units: Units,
@@ -182,7 +200,8 @@ def normalise(
     counts, factors = None, None
     if units in COUNTED:
         counts, factors = chosen, size_factors(chosen)
-        x = log_cpm(counts, library=effective_library(totals=counts.sum(axis=1), factors=factors.values))
+        library = effective_library(totals=row_totals(counts), factors=factors.values)
+        x: Matrix = LogCounts(counts, library)
     else:
         x = comparable(chosen, units=units)
     mean, variance = moments(x)
@@ -191,12 +210,12 @@ def normalise(
     return Normalised(units, kept, counts, x, factors, mean, variance, variable)
 
 
-def moments(x: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def moments(x: Matrix) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Mean and variance of each gene, in blocks of genes; (genes,)."""
     mean, variance = np.empty(x.shape[1]), np.empty(x.shape[1])
-    for genes in blocks(x.shape[1]):
-        part = x[:, genes].astype(np.float64)
-        mean[genes], variance[genes] = part.mean(axis=0), part.var(axis=0)
+    for genes in blocks(x.shape[1], BLOCK_GENES):
+        block = x[:, genes].astype(np.float64)
+        mean[genes], variance[genes] = block.mean(axis=0), block.var(axis=0)
     return mean, variance
 
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from consilience.sources.bulk.stored import BLOCK_GENES, Matrix, blocks
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -28,7 +30,6 @@ CORE_SHARE = 0.75
 LEAVE_OUT_UP_TO = 100
 SUBGROUP_SHARE = 0.15
 SAME_DIRECTION = 0.5
-BLOCK_GENES = 1024
 ALL_VECTORS_UP_TO = 500
 
 
@@ -126,18 +127,18 @@ def mad_limits(
 class SampleDistances:
     """Robust PCA distances.
 
-    `distance` (samples,), NaN for all when there are too few samples; `residuals` (samples, genes) log
-    expression, in its own precision, without group and batch medians; `core` (samples,) those that the
-    components rest on.
+    `distance` (samples,), NaN for all when there are too few samples; `products` (samples, samples) inner
+    products of the residuals, log expression without group and batch medians; `core` (samples,) those that
+    the components rest on.
     """
 
     distance: npt.NDArray[np.float64]
-    residuals: npt.NDArray[np.floating]
+    products: npt.NDArray[np.float64]
     core: npt.NDArray[np.bool_]
 
 
 def pca_distances(
-    *, log_expression: npt.NDArray[np.floating], groups: Sequence[str], batches: Sequence[str] | None = None
+    *, log_expression: Matrix, groups: Sequence[str], batches: Sequence[str] | None = None
 ) -> SampleDistances:
     """How far each sample lies from the space in which its cohort varies; `log_expression` (samples, genes).
 
@@ -153,19 +154,20 @@ def pca_distances(
     ----------
     Hubert M, Rousseeuw PJ, Vanden Branden K. ROBPCA. Technometrics 47:64, 2005 (orthogonal distance).
     """
-    residuals = np.array(log_expression)
-    n_samples, n_genes = residuals.shape
+    n_samples, n_genes = log_expression.shape
+    sets = [
+        np.array([one == name for one in names])
+        for names in (groups, batches or ())
+        for name in dict.fromkeys(names)
+    ]
     products = np.zeros((n_samples, n_samples))
-    for start in range(0, n_genes, BLOCK_GENES):
-        block = residuals[:, start : start + BLOCK_GENES].astype(np.float64)
-        for names in (groups, batches):
-            for name in dict.fromkeys(names or ()):
-                mine = np.array([one == name for one in names or ()])
-                block[mine] -= np.median(block[mine], axis=0)
-        residuals[:, start : start + BLOCK_GENES] = block
+    for genes in blocks(n_genes, BLOCK_GENES):
+        block = log_expression[:, genes].astype(np.float64)
+        for mine in sets:
+            block[mine] -= np.median(block[mine], axis=0)
         products += block @ block.T
-    if n_samples < MIN_SAMPLES_FOR_PCA or not residuals.any():
-        return SampleDistances(np.full(n_samples, np.nan), residuals, np.ones(n_samples, dtype=bool))
+    if n_samples < MIN_SAMPLES_FOR_PCA or not np.diag(products).any():
+        return SampleDistances(np.full(n_samples, np.nan), products, np.ones(n_samples, dtype=bool))
     order = np.argsort(np.diag(products), kind="stable")
     core = np.zeros(n_samples, dtype=bool)
     core[order[: int(np.ceil(CORE_SHARE * n_samples))]] = True
@@ -178,7 +180,7 @@ def pca_distances(
         if leave_out
         else [_squares_left(products, rows=np.arange(n_samples), core=core)]
     )
-    return SampleDistances(np.sqrt(np.concatenate(squares) / n_genes), residuals, core)
+    return SampleDistances(np.sqrt(np.concatenate(squares) / n_genes), products, core)
 
 
 def _squares_left(
@@ -201,14 +203,14 @@ class Components:
     explained: npt.NDArray[np.float64]
 
 
-def principal_components(values: npt.NDArray[np.floating], *, n_components: int) -> Components:
+def principal_components(values: Matrix, *, n_components: int) -> Components:
     """Exact principal components through the samples × samples product (few samples, many genes).
 
     The sign of a component is fixed by its largest score, which makes it positive.
     """
     products = np.zeros((values.shape[0], values.shape[0]))
-    for start in range(0, values.shape[1], BLOCK_GENES):
-        block = values[:, start : start + BLOCK_GENES].astype(np.float64)
+    for genes in blocks(values.shape[1], BLOCK_GENES):
+        block = values[:, genes].astype(np.float64)
         block -= block.mean(axis=0)
         products += block @ block.T
     total = max(float(np.trace(products)), 1e-300)
@@ -222,33 +224,35 @@ def principal_components(values: npt.NDArray[np.floating], *, n_components: int)
 def _leading(
     products: npt.NDArray[np.float64], *, n_components: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The largest eigenvalues, ascending, and their vectors; in a large cohort only these are computed."""
+    """The largest eigenvalues, ascending, and their vectors; in a large cohort only these are computed.
+
+    What a large `products` held is lost: LAPACK works in it (in its transpose, which has LAPACK's order).
+    """
     size = products.shape[0]
     if size <= ALL_VECTORS_UP_TO:
         roots, vectors = np.linalg.eigh(products)
         return roots[-n_components:], vectors[:, -n_components:]
     from scipy.linalg import eigh
 
-    roots, vectors = eigh(products, subset_by_index=(size - n_components, size - 1))
+    roots, vectors = eigh(products.T, subset_by_index=(size - n_components, size - 1), overwrite_a=True)
     return roots, vectors
 
 
 def subgroup_members(
-    *, flagged: npt.NDArray[np.bool_], residuals: npt.NDArray[np.floating], groups: Sequence[str]
+    *, flagged: npt.NDArray[np.bool_], products: npt.NDArray[np.float64], groups: Sequence[str]
 ) -> npt.NDArray[np.bool_]:
     """Flagged samples that are not lone outliers but a subgroup of their group; (samples,).
 
     Outliers differ each in its own way or are few. When more than 15 % of a group (and more than two
-    samples) lie apart in the same direction (cosine of residuals above 0.5), that is a subtype or an unknown
-    batch: to remove it would change the question, so it is kept and reported.
+    samples) lie apart in the same direction (cosine of residuals above 0.5, from their inner `products`),
+    that is a subtype or an unknown batch: to remove it would change the question, so it is kept and reported.
     """
     members = np.zeros(len(groups), dtype=bool)
     rows = [int(row) for row in np.flatnonzero(flagged)]
     if len(rows) < 3:
         return members
-    norms = np.linalg.norm(residuals[rows], axis=1, keepdims=True)
-    directions = residuals[rows].astype(np.float64) / np.where(norms > 0, norms, 1.0)
-    alike = directions @ directions.T > SAME_DIRECTION
+    norms = np.sqrt(np.diag(products)[rows])
+    alike = products[np.ix_(rows, rows)] > SAME_DIRECTION * np.outer(norms, norms)
     sizes = Counter(groups)
     for position, row in enumerate(rows):
         companions = sum(

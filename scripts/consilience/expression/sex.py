@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from consilience.expression.gene_table import SEX_GENES
+from consilience.sources.bulk.stored import Matrix, blocks
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,7 +31,7 @@ class SexCheck:
 
 
 def check_sex(
-    *, counts: npt.NDArray[np.int64], gene_index: Mapping[str, int], annotated: Sequence[str] | None
+    *, counts: Matrix, gene_index: Mapping[str, int], annotated: Sequence[str] | None
 ) -> SexCheck | None:
     """Compare XIST with the sum of the Y genes, in counts per million; None where the genes are not measured.
 
@@ -41,10 +42,14 @@ def check_sex(
     y_genes = [gene_index[gene] for gene in Y_GENES if gene in gene_index]
     if X_GENE not in gene_index or len(y_genes) < MIN_Y_GENES:
         return None
-    per_million = 1e6 / np.maximum(counts.sum(axis=1), 1)
-    x = counts[:, gene_index[X_GENE]] * per_million
-    y = counts[:, y_genes].sum(axis=1) * per_million
-    return _compared(np.log2((y + 1) / (x + 1)), annotated)
+    ratio = np.empty(counts.shape[0])
+    for rows in blocks(counts.shape[0]):
+        block = counts[rows]
+        per_million = 1e6 / np.maximum(block.sum(axis=1), 1)
+        x = block[:, gene_index[X_GENE]] * per_million
+        y = block[:, y_genes].sum(axis=1) * per_million
+        ratio[rows] = np.log2((y + 1) / (x + 1))
+    return _compared(ratio, annotated)
 
 
 def check_sex_of_logs(

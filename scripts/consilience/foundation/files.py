@@ -58,6 +58,17 @@ def temporary_beside(target: Path) -> Path:
 
 
 @contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """An empty folder that is gone afterwards; what a killed run left in it is removed first."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
 def explain_disk_full(target: Path) -> Iterator[None]:
     """Turn 'no space left' from any library into one clear sentence."""
     try:

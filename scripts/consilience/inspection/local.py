@@ -122,6 +122,7 @@ def _read_bulk(folder: RawFolder, notes: list[str]) -> tuple[BulkMatrix | None, 
     """
     from consilience.sources.bulk.evidence import look_at
     from consilience.sources.bulk.read import read_bulk
+    from consilience.sources.bulk.stored import whole
     from consilience.sources.bulk.units import contradiction, guessed
 
     try:
@@ -133,7 +134,7 @@ def _read_bulk(folder: RawFolder, notes: list[str]) -> tuple[BulkMatrix | None, 
             matrix = read_bulk(folder, cohort=_claim(claim))
         except (ConsilienceError, TypeError):
             continue
-        evidence = look_at(matrix.values.T)
+        evidence = look_at(whole(matrix.values).T)
         units = guessed(evidence) or claim
         if contradiction(units, evidence):
             units = claim
@@ -152,8 +153,9 @@ def _claim(units: str) -> Cohort:
 def _extent(matrix: BulkMatrix, words: str) -> str:
     """Size of a matrix and what its values show (before the reader changed them, where that is known)."""
     from consilience.sources.bulk.evidence import look_at
+    from consilience.sources.bulk.stored import whole
 
-    words = words or look_at(matrix.values.T).words()
+    words = words or look_at(whole(matrix.values).T).words()
     return f"{len(matrix.genes):,} rows x {len(matrix.samples):,} samples; {words}"
 
 
@@ -164,7 +166,8 @@ def _phenotypes(place: Path, notes: list[str]) -> Mapping[str, Sequence[str]]:
     try:
         return peek_phenotypes(place) or {}
     except ConsilienceError as error:
-        notes.append(str(error))
+        if not any(note.endswith(str(error)) for note in notes):  # the reader has said so already
+            notes.append(str(error))
         return {}
 
 

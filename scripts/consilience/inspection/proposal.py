@@ -86,9 +86,15 @@ def _case_control(
     choice = look.choose_condition(columns)
     if not choice.name:
         cells["role"] = "pretrain"
+        few = [
+            column.name
+            for column in columns
+            if column.shape == "levels" and len(column.levels) <= look.MAX_ARMS
+        ]
+        seen = f" (with few levels: {', '.join(few[:8])})" if few else ""
+        why = f"no column looks like a condition{seen}" if columns else "the columns were not seen"
         decide.append(
-            "condition, case and control: no column looks like a condition, so the row says role pretrain; "
-            "name them if there is one"
+            f"condition, case and control: {why}, so the row says role pretrain; name them if there is one"
         )
         return
     _take(cells, reasons, "condition", choice)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from consilience.downloads.answers import Temporary
 from consilience.downloads.catalogue import load_catalogue
 from consilience.downloads.request import Download
 from consilience.foundation.errors import ConsilienceError, DownloadError
@@ -18,7 +19,8 @@ from consilience.inspection.columns import see_columns
 from consilience.inspection.findings import FileSeen, Inspection
 from consilience.inspection.local import guess_kind, inspect_bulk, inspect_local
 from consilience.inspection.proposal import propose
-from consilience.sources.formats import file_kind
+from consilience.inspection.show import size_text
+from consilience.sources.formats import file_kind, kind_by_name
 from consilience.sources.raw_folder import RawFolder, raw_folder_of
 from consilience.study.cohorts import Cohort, Kind
 from consilience.study.sections import FetchSection
@@ -51,6 +53,8 @@ def inspect_series(accession: str, *, settings: FetchSection, folder: Path) -> I
         if not {one.url for one in supplements} & {one.url for one in plan.downloads}:
             wanted, values = plan.downloads, True
     except ConsilienceError as error:
+        if settings.offline and not supplements:
+            raise
         notes.append(f"a study could not fetch this series as it is: {error}")
     if not wanted and not supplements:
         raise DownloadError(
@@ -58,6 +62,7 @@ def inspect_series(accession: str, *, settings: FetchSection, folder: Path) -> I
             mend="check the accession; a series under embargo cannot be downloaded",
         )  # fmt: skip
     files = (*heads, *supplements)
+    later = () if values else ("units: the values were not seen; empty means whole counts, or an array",)
     seen = tuple(FileSeen(one.name, one.bytes, _what(one.name), one.url) for one in files)
     with tempfile.TemporaryDirectory(prefix="consilience-") as scratch:
         here = _bring(wanted, downloads, Path(scratch))
@@ -66,7 +71,8 @@ def inspect_series(accession: str, *, settings: FetchSection, folder: Path) -> I
         found = inspect_bulk(here, seen, location=accession, notes=notes, source="geo", facts=facts,
                              values=values)  # fmt: skip
     if not cells:
-        return found
+        row = found.proposal
+        return replace(found, proposal=row and replace(row, decide=(*row.decide, *later)))
     row = propose(kind=kind, source="geo", location=accession, columns=found.columns)
     return replace(found, kind=kind, proposal=row)
 
@@ -80,6 +86,8 @@ def _listed(accession: str, downloads: Downloads) -> tuple[list[Download], list[
     for url in (matrix_folder(accession), supplement_folder(accession)):
         try:
             page = downloads.read(url, optional=True) or b""
+        except Temporary:
+            raise
         except DownloadError:
             page = b""  # GEO refuses to list a folder that is empty
         names = [name for name in folder_names(page, url=url) if name != "filelist.txt"]
@@ -106,7 +114,7 @@ def inspect_projects(location: str, *, settings: FetchSection, folder: Path) -> 
     columns = see_columns(texts)
     total = sum(one.bytes or 0 for one in plan.downloads)
     facts = {
-        "files": f"{len(plan.downloads):,} STAR counts, {total / 1e9:.2f} GB", "release": plan.release,
+        "files": f"{len(plan.downloads):,} STAR counts, {size_text(total)}", "release": plan.release,
     }  # fmt: skip
     files = tuple(FileSeen(one.name, one.bytes, "star_counts", one.url) for one in plan.downloads)
     row = propose(kind="bulk", source="gdc", location=location, columns=columns, texts=texts)
@@ -138,6 +146,9 @@ def inspect_addresses(target: str, *, kind: str, settings: FetchSection, folder:
         )
         kind = kind or ("single_cell" if (guessed := guess_kind(here)) == "cells" else guessed)
     row_found = propose(kind=kind, source="url", location=target, columns=[])
+    if not kinds:
+        unknown = f"kind: nothing was seen of the files, so {kind} is a guess; say it with --kind"
+        row_found = replace(row_found, decide=(unknown, *row_found.decide))
     notes.append("the columns cannot be seen before the files are here: fetch them and inspect again")
     return Inspection(target, kind, files, facts, (), "samples", row_found, (*plan.notes, *notes))
 
@@ -159,7 +170,7 @@ def _bring(wanted: Sequence[Download], downloads: Downloads, into: Path) -> RawF
 
 
 def _starts(wanted: Sequence[Download], downloads: Downloads, scratch: Path) -> tuple[RawFolder, list[str]]:
-    """What each file is, from its first bytes; those that cannot be had are said."""
+    """What each file is, from its first bytes; those that cannot be had are said and told by name."""
     names, kinds, notes = [], [], []
     for one in wanted:
         path = scratch / one.name
@@ -169,6 +180,12 @@ def _starts(wanted: Sequence[Download], downloads: Downloads, scratch: Path) -> 
                 path.write_bytes(answer.read(N_START))
             kinds.append(file_kind(one.name, path))
             names.append((one.name, path))
-        except ConsilienceError as error:
+        except DownloadError as error:
             notes.append(str(error))
+            if named := kind_by_name(one.name):
+                kinds.append(named)
+                names.append((one.name, path))
+        except ConsilienceError as error:
+            look = "open the address in a browser to see what it serves"
+            notes += [str(replace(found, where=one.url, mend=look)) for found in error.problems]
     return RawFolder(scratch, tuple(names), tuple(kinds), {}), notes

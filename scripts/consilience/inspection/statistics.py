@@ -61,6 +61,8 @@ def inspect_statistics(
             decide.append("the genome build: say it in summary_statistics.build of the configuration")
         if contents.gwas and not contents.metadata and not _has_people(contents.gwas[0]):
             decide.append("people in the GWAS: say them in summary_statistics.n_gwas of the configuration")
+    if contents.twmr:
+        decide.append("people: say them in summary_statistics.n_gwas and n_eqtl of the configuration")
     said += [f"{name} is not used: {why}" for name, why in contents.others]
     row = propose(kind="summary_statistics", source=source, location=location, columns=[])
     row = replace(row, decide=(*row.decide, *decide))

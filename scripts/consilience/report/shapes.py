@@ -104,6 +104,25 @@ class Genes(Shape):
     duplicates: int = 0
 
 
+class CellType(Shape):
+    """One type that cells were labelled with: its cells, and its markers measured and listed."""
+
+    cell_type: str
+    n: int
+    markers_measured: int
+    markers_listed: int
+
+
+class CellTypes(Shape):
+    """How cells without types of their own were labelled."""
+
+    markers: str
+    method: str
+    types: tuple[CellType, ...]
+    left_out: tuple[str, ...] = ()
+    n_unassigned: int = 0
+
+
 class ExpressionQuality(Shape):
     """expression/<cohort>.qc.json."""
 
@@ -123,6 +142,7 @@ class ExpressionQuality(Shape):
     samples: tuple[Sample, ...] = ()
     distributions: dict[str, Distribution] = {}
     embedding: Embedding | None = None
+    cell_types: CellTypes | None = None
     genes: Genes | None = None
     normalisation: dict[str, Any] = {}
     messages: tuple[Message, ...] = ()

@@ -10,14 +10,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from consilience.downloads.catalogue import load_catalogue
 from consilience.downloads.request import Download
+from consilience.downloads.urls import check_url
 from consilience.foundation.errors import DownloadError, Problem
+from consilience.sources.formats import PACKED
 from consilience.sources.plans import Plan
 from consilience.study.cohorts import Cohort
 
 if TYPE_CHECKING:
     from consilience.downloads.downloads import Downloads
 
-PACKED = (".tar", ".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".zip")
 _SERVED_AS = {"content", "download"}
 """Last words of addresses that stand after the name of the file (…/files/<name>/content)."""
 _MAX_NAME = 200
@@ -31,6 +32,8 @@ def plan_addresses(*, cohort: Cohort, downloads: Downloads | None = None) -> Pla
     """
     location = cohort.location
     if "://" in location:
+        for address in location.split("|"):
+            check_url(address)
         wanted = tuple(Download(file_name(address), address) for address in location.split("|"))
     else:
         wanted = load_catalogue().of(location)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from consilience.foundation.errors import DataError, DownloadError
+from consilience.foundation.errors import DataError, DownloadError, Problem
 from consilience.foundation.files import (
     atomic_path,
     explain_disk_full,
@@ -20,12 +20,14 @@ from consilience.foundation.files import (
 )
 from consilience.foundation.jobs import log, progress
 from consilience.foundation.provenance import now
-from consilience.sources.formats import file_kind, samples_table_of
+from consilience.sources.formats import PACKED, file_kind, samples_table_of
 from consilience.study.cohorts import Cohort
 from consilience.study.sections import FetchSection
 
 PROVENANCE = "provenance.json"
 NETWORK_SOURCES = ("geo", "gdc", "url")
+NEVER_READ = (".xlsx", ".rds", ".rda", ".rdata")
+HOW_TO_READ = "save tables of workbooks and R objects as text, if something in them is needed"
 Entry = dict[str, str | int]
 
 
@@ -68,6 +70,8 @@ def fetch_cohort(
     else:
         fetched = _fetch_planned(cohort, raw_dir, folder=folder, settings=settings)
     files = _unpacked(fetched.files, raw_dir, members=fetched.members, settings=settings)
+    unread = [str(entry["name"]) for entry in files if str(entry["name"]).casefold().endswith(NEVER_READ)]
+    notes = [*fetched.notes, *([f"never read: {', '.join(unread[:8])} ({HOW_TO_READ})"] if unread else [])]
     _remove_strangers(raw_dir, {str(entry["name"]) for entry in files})
     record = {
         "cohort": cohort.name,
@@ -75,7 +79,7 @@ def fetch_cohort(
         "location": cohort.location,
         "date": now(),
         "release": fetched.release,
-        "notes": list(fetched.notes),
+        "notes": notes,
         "files": files,
     }
     write_json(raw_dir / PROVENANCE, record)
@@ -139,7 +143,7 @@ def local_files(location: Path, *, patterns: Sequence[str] = ()) -> Iterator[tup
     members too).
     """
     if location.is_dir():
-        found = sorted(path for path in location.rglob("*") if path.is_file() and not _hidden(path, location))
+        found = sorted(_files_below(location))
         if not found:
             raise DataError("the folder holds no files", where=str(location))
         named = [(path, path.relative_to(location).as_posix()) for path in found]
@@ -151,6 +155,11 @@ def local_files(location: Path, *, patterns: Sequence[str] = ()) -> Iterator[tup
             )  # fmt: skip
         yield from chosen
     elif location.is_file():
+        if not (_wanted(location.name, patterns) or _packed(location.name)):
+            raise DataError(
+                "the file does not fit the patterns of 'files'", where=str(location),
+                value="|".join(patterns), mend="leave 'files' empty, or give the folder as 'location'",
+            )  # fmt: skip
         beside = samples_table_of(location)
         yield from ((path, path.name) for path in [location, *filter(None, [beside])])
     else:
@@ -159,17 +168,34 @@ def local_files(location: Path, *, patterns: Sequence[str] = ()) -> Iterator[tup
         )
 
 
+def _files_below(folder: Path) -> Iterator[Path]:
+    """The files of a folder and of those in it, linked ones too; links that lead nowhere are refused."""
+    seen, broken = set(), []
+    for here, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(here)
+        folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
+        if real in seen:  # a link to a folder that was here before
+            continue
+        seen.add(real)
+        for path in (Path(here, name) for name in names if not name.startswith(".")):
+            if path.is_file():
+                yield path
+            elif path.is_symlink():
+                broken.append(path)
+    if broken:
+        raise DataError.from_problems([
+            Problem("a link that leads to no file", str(path), str(path.readlink()), mend="mend or remove it")
+            for path in sorted(broken)
+        ])  # fmt: skip
+
+
 def _wanted(name: str, patterns: Sequence[str]) -> bool:
     path = PurePosixPath(name)
     return not patterns or any(path.match(pattern) for pattern in patterns)
 
 
 def _packed(name: str) -> bool:
-    return name.casefold().endswith((".tar", ".tar.gz", ".tgz", ".zip"))
-
-
-def _hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
+    return name.casefold().endswith(PACKED)
 
 
 def _bring(source: Path, target: Path, *, link: bool) -> str:
@@ -213,7 +239,7 @@ def _unpacked(
 
 def _stem(name: str) -> str:
     """The folder for an archive's members: its name without what says that it is an archive."""
-    for ending in (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tar", ".zip"):
+    for ending in sorted(PACKED, key=len, reverse=True):
         if name.casefold().endswith(ending) and len(name) > len(ending):
             return name[: -len(ending)]
     return f"{name}.members"

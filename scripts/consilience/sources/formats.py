@@ -22,11 +22,15 @@ FileKind = Literal[
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 PARQUET_MAGIC = b"PAR1"
 PLINK_MAGIC = b"\x6c\x1b\x01"
+BZIP_MAGIC = b"BZh"
+XZ_MAGIC = b"\xfd7zXZ\0"
 ZIP_MAGIC = b"PK\x03\x04"
 OLE_MAGIC = b"\xd0\xcf\x11\xe0"
 TABLE_SUFFIXES = (
     *(kind + pack for kind in (".tsv", ".csv", ".txt", ".tab") for pack in ("", ".gz", ".bgz")), ".parquet"
 )  # fmt: skip
+PACKED = (".tar", ".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tbz2", ".txz", ".zip")
+"""Endings of archives."""
 N_BYTES = 512
 
 _BY_NAME: tuple[tuple[str, FileKind], ...] = (
@@ -80,9 +84,13 @@ def file_kind(name: str, path: Path) -> FileKind:
         return "series_matrix"
     if start.startswith((b"^DATABASE", b"^SERIES", b"^SAMPLE", b"^PLATFORM", b"^DATASET")):
         return "soft"
+    if start.startswith(b"id\tfilename\tmd5\tsize\tstate"):
+        return "gdc_manifest"
     if start.startswith((b"RDX", b"X\n\0\0")):
         return "r_object"
     base = PurePosixPath(name).name.casefold()
+    if base.endswith(PACKED) and start.startswith((BZIP_MAGIC, XZ_MAGIC)):
+        return "archive"
     if base.endswith((".h5ad", ".h5", ".loom")):
         raise DataError(
             f"named {PurePosixPath(base).suffix} but not an HDF5 file", where=shown(path), mend=FETCH_AGAIN
@@ -90,6 +98,21 @@ def file_kind(name: str, path: Path) -> FileKind:
     if base.endswith(TABLE_SUFFIXES):
         return "table"
     return "table" if b"\t" in start and _is_text(start) else "other"
+
+
+def kind_by_name(name: str) -> FileKind | None:
+    """What a file that is not here says it is; None where the name alone tells nothing."""
+    base = PurePosixPath(name).name.casefold()
+    by_ending: tuple[tuple[str, FileKind], ...] = (
+        (".h5ad", "h5ad"),
+        (".loom", "loom"),
+        (".parquet", "parquet"),
+    )
+    for ending, kind in by_ending:
+        if base.endswith(ending):
+            return kind
+    found = (kind for pattern, kind in _BY_NAME if re.fullmatch(pattern, name, flags=re.IGNORECASE))
+    return next(found, None) or ("table" if base.endswith(TABLE_SUFFIXES) else None)
 
 
 def first_bytes(path: Path) -> bytes:

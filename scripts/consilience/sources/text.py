@@ -19,7 +19,7 @@ _PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")
 
 def shown(path: Path) -> str:
     """A file as messages name it: cohort folder and name, without the machine's directories."""
-    return "/".join(path.parts[-3:]) if path.is_absolute() else path.as_posix()
+    return "/".join(path.parts[1:][-3:]) if path.is_absolute() else path.as_posix()
 
 
 def read_bytes(path: Path) -> bytes:

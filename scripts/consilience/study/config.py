@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import UnionType
@@ -109,12 +110,16 @@ def _plain(values: Any) -> Any:
 
 
 def _to_problem(detail: dict[str, Any], lines: Lines) -> Problem:
-    path = tuple(str(part) for part in detail["loc"])
+    path = tuple(str(part) for part in detail["loc"] if part != "[key]")
     where = f"{_line_of(path, lines)}{'.'.join(path)}"
     if detail["type"] == "extra_forbidden":
         known = _keys_beside(path)
         mend = did_you_mean(path[-1], known) or f"the keys here are {', '.join(known)}"
         return Problem("unknown key", where, path[-1], mend=mend)
+    if detail["type"] == "literal_error" and detail["loc"][-1] == "[key]":
+        known = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
+        mend = did_you_mean(path[-1], known)
+        return Problem("unknown key", where, path[-1], allowed=", ".join(known), mend=mend)
     value = detail.get("input")
     mend = ""
     if isinstance(value, str) and detail["type"] in {"float_type", "int_type", "float_parsing"}:

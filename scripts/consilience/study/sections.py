@@ -126,10 +126,22 @@ class CellTypesSection(Section):
     """table of marker genes: immune or synovium (shipped), the path of one, or empty for no labels"""
 
 
+AssociationColumn = Literal[
+    "rsid", "variant", "chromosome", "position", "effect_allele", "other_allele", "ref", "alt",
+    "beta", "odds_ratio", "standard_error", "ci_lower", "ci_upper", "z", "p_value", "neg_log10_p",
+    "effect_allele_frequency", "n", "n_cases", "n_controls", "alleles_counted", "minor_count",
+    "minor_frequency", "info", "ensembl_id", "gene", "gene_chromosome", "gene_position",
+]  # fmt: skip
+"""Our names of the columns of a GWAS or eQTL table."""
+OfOneCohort = Literal["build", "n_gwas", "n_eqtl", "eqtl_p", "ld_window_kb", "ld_p", "ld_max_variants"]
+FilePattern = Annotated[str, Field(pattern="[^./]")]
+TheirName = Annotated[str, Field(min_length=1)]
+
+
 class SummaryStatisticsSection(Section):
     """How GWAS, eQTL and LD files are read where their columns or build do not say it."""
 
-    columns: dict[str, dict[str, str]] = {}
+    columns: dict[FilePattern, dict[AssociationColumn, TheirName]] = {}
     """names of columns by file name pattern, ours: theirs: {"*.gwas.txt.gz": {rsid: MarkerName}}"""
     build: Literal["", "GRCh37", "GRCh38"] = ""
     """genome build of the positions, where no file states it"""
@@ -145,7 +157,7 @@ class SummaryStatisticsSection(Section):
     """LD from a PLINK panel: only for variants that are an eQTL of some gene at this p-value"""
     ld_max_variants: Annotated[int, Field(ge=2)] = 2_000
     """LD from a PLINK panel: a locus of more variants is split at its widest gaps"""
-    cohorts: dict[str, dict[str, str | int | float]] = {}
+    cohorts: dict[str, dict[OfOneCohort, str | int | float]] = {}
     """any of these keys but columns for single cohorts, by name: {height: {n_gwas: 253288}}"""
 
 

@@ -150,8 +150,42 @@ def test_eqtls_with_a_large_p_are_left_out_and_said(tmp_path: Path) -> None:
     wanted = set(WHOLE.v.loc[WHOLE.v["p"] <= 1e-3, "rsid"])
     assert set(found.eqtl["rsid"]) == wanted
     assert f"{30 - len(wanted)} of 30 eQTL rows have p above 0.001" in found.said("note")
-    with pytest.raises(DataError, match=r"no row of the eQTL table.*p above 1e-300.*eqtl_p"):
-        prepared(tmp_path, {name: content}, eqtl_p=1e-300)
+
+
+@pytest.mark.parametrize("names", ["rsid", "place"])
+def test_a_study_without_any_eqtl_goes_on_with_an_empty_table_and_an_alarm(
+    names: str, tmp_path: Path
+) -> None:
+    key = "eqtlgen" if names == "rsid" else "plain_eqtl"
+    name, content = EQTL_LAYOUTS[key](WHOLE.v)
+    if names == "place":
+        content = content.replace(b"rs", b"x")
+    files = {name: content, "g_hg19.tsv": text(gwas_ssf(WHOLE.v))}
+    found = prepared(tmp_path, files, eqtl_p=1e-300)
+    assert len(found.eqtl) == 0
+    assert list(found.eqtl.columns) == list(prepared(tmp_path / "all", files, eqtl_p=1.0).eqtl.columns)
+    assert len(found.gwas) == len(WHOLE.v)
+    assert (
+        "no usable row of the eQTL table has p of 1e-300 or less (summary_statistics: eqtl_p)"
+        in found.said("alarm")
+    )
+    assert "no eQTL table in this cohort" not in found.said("alarm")
+    assert found.qc["n_rows_read"] == {"GWAS": 30, "eQTL": 30}
+    assert found.qc["n_eqtl_pairs"] == found.qc["n_genes"] == 0
+    assert found.qc["n_people_eqtl"] is None
+
+
+def test_an_eqtl_table_of_which_no_row_can_be_used_is_refused(tmp_path: Path) -> None:
+    name, content = EQTL_LAYOUTS["eqtlgen"](WHOLE.v)
+    header, *rows = content.decode().splitlines()
+    alleles = header.split("\t").index("AssessedAllele")
+    cells = [row.split("\t") for row in rows]
+    for row in cells:
+        row[alleles] = "ACC"
+    indels = "\n".join([header, *map("\t".join, cells)]) + "\n"
+    for largest_p in (1.0, 0.999999):
+        with pytest.raises(DataError, match=r"no row of the eQTL table can be used.*not a single-nucleotide"):
+            prepared(tmp_path, {name: indels.encode()}, eqtl_p=largest_p)
 
 
 @pytest.mark.parametrize(

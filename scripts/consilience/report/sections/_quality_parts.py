@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from consilience.report.elements import Cell, CellKind, Column, Table
 from consilience.report.figures import SERIES, Axis, Colour, Figure, histogram, points, segments
-from consilience.report.shapes import Embedding, ExpressionQuality, Point
-from consilience.report.words import count, metric, title, unit_noun
+from consilience.report.shapes import CellTypes, Embedding, ExpressionQuality, Point
+from consilience.report.words import count, listed, metric, title, unit_noun
 from consilience.study.cohorts import Cohort
 
 if TYPE_CHECKING:
@@ -189,6 +189,26 @@ def threshold_table(quality: ExpressionQuality, cohort: Cohort) -> Table:
         ),
         when_empty="no threshold was needed",
         visible=6,
+    )
+
+
+def type_table(found: CellTypes, cohort: Cohort) -> Table:
+    """The types that cells were labelled with, and those that could not be looked for."""
+    unmeasured = f" Not looked for, with too few markers measured: {listed(found.left_out)}."
+    return Table(
+        key=f"cell_types.{cohort.name}",
+        title="Types of cells, told from markers",
+        columns=(
+            Column("cell_type", "Type"),
+            Column("n", "Cells", "integer"),
+            Column("markers_measured", "Markers measured", "integer"),
+            Column("markers_listed", "Markers listed", "integer"),
+        ),
+        rows=(
+            *((row.cell_type, row.n, row.markers_measured, row.markers_listed) for row in found.types),
+            ("unassigned", found.n_unassigned, None, None),
+        ),
+        caption=f"Markers {found.markers!r}: {found.method}." + (unmeasured if found.left_out else ""),
     )
 
 

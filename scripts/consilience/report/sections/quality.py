@@ -26,6 +26,7 @@ from consilience.report.sections._quality_parts import (
     removed_table,
     sample_table,
     threshold_table,
+    type_table,
 )
 from consilience.report.shapes import ExpressionQuality, SummaryStatisticsQuality
 from consilience.report.words import KIND_WORDS, count, listed, metric, percent, unit_noun
@@ -98,6 +99,8 @@ def _expression_group(results: StudyResults, cohort: Cohort, notices: list[Notic
     drawn = figures(quality, cohort)
     if drawn:
         blocks.append(Figures(drawn))
+    if quality.cell_types:
+        blocks.append(type_table(quality.cell_types, cohort))
     blocks.append(threshold_table(quality, cohort))
     blocks.append(removed_table(results.removed(cohort), cohort))
     if quality.samples:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.foundation.errors import DataError, Problem
+from consilience.sources.bulk.stored import StoredMatrix
 from consilience.study.cohorts import Units
 
 if TYPE_CHECKING:
@@ -22,14 +23,15 @@ BLOCK_GENES = 4096
 class BulkMatrix:
     """What was measured in a bulk cohort, as its source gives it.
 
-    `values` (samples, genes) in `units`: whole numbers for (estimated) counts, float64 for all others, where
-    NaN is a missing value; `samples` names of the rows; `genes` ids of the columns as in the source;
-    `gene_columns` further id columns of the source by name, each (genes,); `columns` phenotype columns by
-    their name in the source, each (samples,) of text; `metrics` quality figures that only the source knows
-    (share of reads in genes), each (samples,) float; `notes` what a reader should be told.
+    `values` (samples, genes) in `units`: whole numbers for (estimated) counts, which may lie in a file, and
+    float64 for all others, where NaN is a missing value; `samples` names of the rows; `genes` ids of the
+    columns as in the source; `gene_columns` further id columns of the source by name, each (genes,);
+    `columns` phenotype columns by their name in the source, each (samples,) of text; `metrics` quality
+    figures that only the source knows (share of reads in genes), each (samples,) float; `notes` what a reader
+    should be told.
     """
 
-    values: npt.NDArray[Any]
+    values: npt.NDArray[Any] | StoredMatrix
     samples: tuple[str, ...]
     genes: tuple[str, ...]
     columns: Mapping[str, tuple[str, ...]]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from consilience.sources.bulk.matrix import BulkMatrix
 from consilience.sources.raw_folder import RawFolder, unreadable
 from consilience.study.cohorts import Cohort
 
 
-def read_bulk(folder: RawFolder, *, cohort: Cohort) -> BulkMatrix:
-    """Read a verified raw folder with the reader that fits its files."""
+def read_bulk(folder: RawFolder, *, cohort: Cohort, scratch: Path | None = None) -> BulkMatrix:
+    """Read a verified raw folder with the reader that fits its files.
+
+    Counts of many files are gathered in the folder `scratch`, which the caller removes, or in memory.
+    """
     if folder.of_kind("series_matrix", "soft"):
         from consilience.sources.geo.read import read_geo
 
@@ -21,7 +26,7 @@ def read_bulk(folder: RawFolder, *, cohort: Cohort) -> BulkMatrix:
     if folder.of_kind("gdc_answer", "star_counts", "htseq_counts"):
         from consilience.sources.gdc.read import read_gdc
 
-        return read_gdc(folder)
+        return read_gdc(folder, scratch=scratch)
     if folder.of_kind("table", "parquet"):
         from consilience.sources.bulk.tables import read_tables
 

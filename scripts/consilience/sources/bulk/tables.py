@@ -132,13 +132,15 @@ def _find_tables(folder: RawFolder) -> tuple[Path, Path]:
     counts = [(path, samples) for path, samples in pairs if samples and path not in beside.values()]
     if len(counts) == 1 and counts[0][1] is not None:
         return counts[0][0], counts[0][1]
-    names = ", ".join(path.name for path in tables)
+    names = ", ".join(path.name for path in ([path for path, _ in counts] or tables))
     problem = "several tables of values" if counts else "no table of values with a samples table beside it"
     raise DataError(
         f"{problem}: {names}",
         where=shown(folder.path),
         allowed="one <stem>.tsv (.csv, .txt, .parquet; also .gz) and its <stem>.samples.tsv",
-        mend="name the wanted files in 'files' of the cohort sheet" if counts else "",
+        mend="name the wanted files in 'files' of the cohort sheet"
+        if counts
+        else "put the samples table beside the values; patterns in 'files' must fit both",
     )
 
 

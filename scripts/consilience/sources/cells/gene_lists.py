@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from consilience.foundation.errors import DataError
+from consilience.foundation.errors import DataError, printable
 from consilience.foundation.places import RESOURCES
 from consilience.sources.text import read_lines
 
@@ -104,9 +104,13 @@ def common_genes(
         lost = len(set().union(*(one.ids for one in listed))) - len(genes)
         notes.append(f"{lost} genes are not listed in every sample and were left out")
     if not genes:
+        starts = [f"{sample}: {', '.join(one.ids[:2])}" for one, sample in zip(listed, samples, strict=True)]
+        shown = "; ".join(printable(text, limit=90)[1:-1] for text in starts[:3])
         raise DataError(
-            "the samples have no gene in common", where=where, mend="check that all files are human genes"
-        )
+            f"the samples have no gene in common ({shown})", where=where,
+            mend="the files of a cohort need the same kind of human gene ids; if they are different studies, "
+            "choose one with 'files' and give the others rows of their own",
+        )  # fmt: skip
     column_of = {gene: column for column, gene in enumerate(genes)}
     maps = []
     for one in listed:

@@ -12,6 +12,7 @@ import numpy as np
 
 from consilience.foundation.errors import DataError, Problem
 from consilience.foundation.jobs import progress
+from consilience.sources.bulk.stored import StoredMatrix, new_matrix, row_totals, widened
 from consilience.sources.gdc.star_counts import StarCounts, parse_htseq_counts, parse_star_counts
 from consilience.sources.text import FETCH_AGAIN, plain_bytes, shown
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _INT32_MAX = np.iinfo(np.int32).max
+_ROWS = 64
+"""Files that are gathered before they go to the matrix together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +40,13 @@ class JoinedCounts:
     `unassigned` reads in no gene by kind (N_unmapped …), each (samples,).
     """
 
-    values: npt.NDArray[Any]
+    values: npt.NDArray[Any] | StoredMatrix
     genes: tuple[str, ...]
     unassigned: dict[str, npt.NDArray[np.int64]]
 
     def shares(self) -> dict[str, npt.NDArray[np.float64]]:
         """Shares of all reads: those in genes, unmapped ones, and those of many places; each (samples,)."""
-        in_genes = self.values.sum(axis=1, dtype=np.int64).astype(np.float64)
+        in_genes = row_totals(self.values).astype(np.float64)
         total = in_genes + sum(self.unassigned.values(), np.zeros(len(in_genes), dtype=np.int64))
         safe = np.where(total > 0, total, 1.0)
         kinds = {"unmapped_share": "N_unmapped", "multimapping_share": "N_multimapping"}
@@ -52,8 +55,11 @@ class JoinedCounts:
         }
 
 
-def join_counts(files: Sequence[CountFile]) -> JoinedCounts:
-    """Read every table into one matrix, in their order; all damaged files are reported at once."""
+def join_counts(files: Sequence[CountFile], *, scratch: Path | None = None) -> JoinedCounts:
+    """Read every table into one matrix, in their order; all damaged files are reported at once.
+
+    The matrix lies in a file of the folder `scratch`, without one in memory.
+    """
     table: _Table | None = None
     problems: list[Problem] = []
     for row, file in enumerate(progress(files, label="GDC files")):
@@ -63,7 +69,11 @@ def join_counts(files: Sequence[CountFile]) -> JoinedCounts:
             continue
         content = plain_bytes(raw, file.path)
         if table is None:
-            table = _Table(_parse(content, file.path), content=content, path=file.path, n_files=len(files))
+            first = _parse(content, file.path)
+            table = _Table(
+                first, content=content, path=file.path, n_files=len(files),
+                place=scratch / "source.h5" if scratch else None,
+            )  # fmt: skip
         table.put(row, content=content, path=file.path)
     if problems:
         raise DataError.from_problems(problems)
@@ -93,10 +103,13 @@ def _parse(content: bytes, path: Path) -> StarCounts:
 class _Table:
     """The matrix while it is filled: the first file settles the ids, the others are compared with it."""
 
-    def __init__(self, first: StarCounts, *, content: bytes, path: Path, n_files: int) -> None:
+    def __init__(
+        self, first: StarCounts, *, content: bytes, path: Path, n_files: int, place: Path | None
+    ) -> None:
         self.ids, self.is_gene, self.path = first.ids, first.is_gene, path
         self.genes = first.genes
-        self.values: npt.NDArray[Any] = np.zeros((n_files, len(self.genes)), dtype=np.int32)
+        self.values = new_matrix((n_files, len(self.genes)), dtype=np.int32, path=place)
+        self._block = np.zeros((min(_ROWS, n_files), len(self.genes)), dtype=np.int64)
         self.unassigned = np.zeros((n_files, len(self.ids) - len(self.genes)), dtype=np.int64)
         self._expected = np.frombuffer("".join(f"{one}\n" for one in self.ids).encode(), dtype=np.uint8)
         self._row = np.zeros(len(self.ids), dtype=np.int64)
@@ -112,11 +125,17 @@ class _Table:
                 _refuse_other_genes(table, expected=self.genes, path=path, first=self.path)
                 kinds = dict(zip(table.ids, table.counts.tolist(), strict=True))
                 self._row = np.array([kinds.get(one, 0) for one in self.ids], dtype=np.int64)
-        counts = self._row[self.is_gene]
-        if self.values.dtype == np.int32 and counts.max(initial=0) > _INT32_MAX:
-            self.values = self.values.astype(np.int64)
-        self.values[row] = counts
+        self._block[row % _ROWS] = self._row[self.is_gene]
         self.unassigned[row] = self._row[~self.is_gene]
+        if row % _ROWS == _ROWS - 1 or row == self.values.shape[0] - 1:
+            self._store(slice(row - row % _ROWS, row + 1))
+
+    def _store(self, rows: slice) -> None:
+        """Put the gathered files `rows` into the matrix, which is made wider for the first large count."""
+        block = self._block[: rows.stop - rows.start]
+        if self.values.dtype == np.int32 and block.max(initial=0) > _INT32_MAX:
+            self.values = widened(self.values)
+        self.values[rows] = block.astype(self.values.dtype)
 
     def _quick(self, content: bytes) -> bool:
         from consilience.sources.gdc.star_kernels import COMPLETE, parse_counts

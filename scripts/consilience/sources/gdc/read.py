@@ -26,11 +26,14 @@ class GdcFiles:
     notes: tuple[str, ...]
 
 
-def read_gdc(folder: RawFolder) -> BulkMatrix:
-    """Read every count table that the folder's lists name; size and md5 are checked where they are known."""
+def read_gdc(folder: RawFolder, *, scratch: Path | None = None) -> BulkMatrix:
+    """Read every count table that the folder's lists name; size and md5 are checked where they are known.
+
+    The counts are gathered in a file of the folder `scratch`, without one in memory.
+    """
     found = gdc_files(folder)
     refuse_duplicates(found.columns["sample"], what="sample", where=shown(folder.path))
-    joined = join_counts(found.files)
+    joined = join_counts(found.files, scratch=scratch)
     par_y = sum(gene.endswith(PAR_Y) for gene in joined.genes)
     note = f"{par_y} genes of the pseudoautosomal regions (…{PAR_Y}) were added to their X copy"
     return BulkMatrix(

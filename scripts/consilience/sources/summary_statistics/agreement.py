@@ -107,15 +107,20 @@ def _moved(
 
 
 def compare_sources(
-    gwas: Associations | None, eqtl: Associations | None, ld_variants: set[str] | None, *, findings: Findings
+    gwas: Associations | None,
+    eqtl: Associations | None,
+    ld_variants: set[str] | None,
+    *,
+    builds: Mapping[str, str],
+    findings: Findings,
 ) -> None:
-    """Say how far the sources that are there speak of the same variants, at the same places."""
+    """Say how far the sources that have rows speak of the same variants, at the same places."""
     import pyarrow as pa
 
     keys = {}
-    if gwas is not None:
+    if gwas:
         keys["GWAS"] = gwas.keys
-    if eqtl is not None:
+    if eqtl:
         keys["eQTL"] = np.unique(eqtl.keys)
     if ld_variants:
         keys["LD"] = name_hashes(pa.array(sorted(ld_variants), pa.string()))
@@ -133,11 +138,27 @@ def compare_sources(
         findings.alarm(
             f"fewer than half of the variants are in {' and '.join(keys)}: do all use the same names?"
         )
-    if gwas is not None and eqtl is not None:
+    if gwas and eqtl:
         everywhere = np.ones(len(gwas), dtype=bool), np.ones(len(eqtl), dtype=bool)
-        moved, both = _moved(gwas, eqtl, *everywhere)
-        if moved > MOVED_ALARM * max(both, 1):
-            findings.alarm(
-                f"{moved:,} of {both:,} shared variants stand elsewhere in the eQTL table: another build? "
-                "(variants are joined by name, so only distances between the two would be wrong)"
-            )
+        _compare_places(*_moved(gwas, eqtl, *everywhere), builds=builds, findings=findings)
+
+
+def _compare_places(moved: int, both: int, *, builds: Mapping[str, str], findings: Findings) -> None:
+    """Two tables joined by rsid may be of two builds: that is no error, but no place may be compared."""
+    stated = {what: build for what, build in builds.items() if build}
+    differ = len(set(stated.values())) > 1
+    elsewhere = moved > MOVED_ALARM * max(both, 1)
+    if not (differ or elsewhere):
+        return
+    said = "the tables are of different genome builds (" + ", ".join(map(": ".join, stated.items())) + ")"
+    seen = f"{moved:,} of {both:,} shared variants stand elsewhere in the eQTL table"
+    if differ and elsewhere:
+        told = f"{said}: {seen}."
+    elif differ:
+        told = f"{said}, but only {seen}: is one build stated wrongly?"
+    else:
+        told = f"{seen}: another build?"
+    findings.alarm(
+        f"{told} Variants are joined by name, which is right in any build; each table keeps its own "
+        "positions (no liftover is done), so distances from one table to the other would be wrong"
+    )

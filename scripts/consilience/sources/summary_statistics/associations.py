@@ -20,7 +20,7 @@ from consilience.sources.summary_statistics.effects import (
     route_of,
 )
 from consilience.sources.summary_statistics.findings import Findings
-from consilience.sources.summary_statistics.layout import TEXT, Layout
+from consilience.sources.summary_statistics.layout import LEVELS, TEXT, Layout
 from consilience.sources.summary_statistics.tables import (
     MISSING,
     Flags,
@@ -129,11 +129,12 @@ def read_associations(
             f"{found.get('effect_allele', found.get('variant', ''))} (else set summary_statistics: columns)"
         )
     words = [theirs for ours, theirs in found.items() if ours in TEXT]
-    words += [name for name, _, _ in layout.only if name in header.names]
+    levels = [theirs for ours, theirs in found.items() if ours in LEVELS]
+    levels += [name for name, _, _ in layout.only if name in header.names]
     numbers = [theirs for ours, theirs in found.items() if ours in RULES]
     route: tuple[str, ...] | None = None
     n_far = n_read = 0
-    for rows in read_batches(header, words=words, numbers=numbers):
+    for rows in read_batches(header, words=words, levels=levels, numbers=numbers):
         n_read += rows.n_rows
         kept = _of_wanted_tests(rows, layout, findings)
         if route is None:
@@ -151,6 +152,7 @@ def read_associations(
         log.info("%s: %d rows read", header.where, n_read)
         yield batch, found
     findings.read[source.what] += n_read
+    findings.too_large[source.what] += n_far
     if n_far:
         findings.note(
             f"{n_far:,} of {n_read:,} {source.what} rows have p above {largest_p:g} and were left out "
@@ -185,7 +187,8 @@ def _refuse_missing(source: Source, found: Mapping[str, str]) -> None:
 def _of_wanted_tests(rows: TextTable, layout: Layout, findings: Findings) -> TextTable:
     for name, wanted, others in layout.only:
         if rows.has(name):
-            kept = np.isin(rows.words(name), wanted)
+            level, words = rows.levels(name)
+            kept = np.isin(words, wanted)[level]
             findings.remove(f"{WORDS[layout.what]}: {others}", int((~kept).sum()))
             rows = rows.only(kept)
     return rows
@@ -217,7 +220,8 @@ def _batch(
     columns = {ours: _number(rows, found, ours) for ours in {*route, "p_value", "effect_allele_frequency"}}
     effects = resolve(route, columns, n=n)
     p = columns["p_value"]
-    p = np.where(np.isnan(p), 10.0 ** -neg_log10_p(effects.z), p)
+    if (unsaid := np.isnan(p)).any():
+        p[unsaid] = 10.0 ** -neg_log10_p(effects.z[unsaid])
     names = rows.text(found["rsid"]) if "rsid" in found else _blank(rows.n_rows)
     batch = Batch(
         rows,
@@ -234,17 +238,15 @@ def _batch(
     )
     placed = (chromosome >= 0) & (position > 0)
     needs_place = any(name in found for name in ("position", "chromosome", "variant"))
-    named = _named(names)
     missing = ~np.isfinite(effects.z) | ~np.isfinite(effects.beta) | np.isnan(n)
-    missing |= (effect == UNKNOWN) | (other == UNKNOWN) | ~(placed | (named & (not needs_place)))
-    findings.remove(f"{source.what}: a missing value", int(missing.sum()))
-    batch = _only(batch, ~missing)
-    odd = (batch.effect == NOT_SINGLE) | (batch.other == NOT_SINGLE)
-    same = (batch.effect == batch.other) & ~odd
+    missing |= (effect == UNKNOWN) | (other == UNKNOWN)
+    missing |= ~placed if needs_place else ~(placed | _named(names))
+    odd = ~missing & ((effect == NOT_SINGLE) | (other == NOT_SINGLE))
     allele = found.get("other_allele") or found.get("ref") or found["variant"]
-    batch.rows.refuse_any(same, allele, "both alleles are the same")
+    rows.refuse_any((effect == other) & ~missing & ~odd, allele, "both alleles are the same")
+    findings.remove(f"{source.what}: a missing value", int(missing.sum()))
     findings.remove(f"{source.what}: not a single-nucleotide variant", int(odd.sum()))
-    return _with_names(_only(batch, ~odd))
+    return _with_names(_only(batch, ~(missing | odd)))
 
 
 def _blank(n: int) -> pa.StringArray:
@@ -267,11 +269,14 @@ def _with_names(batch: Batch) -> Batch:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    by_place = np.asarray(pc.match_substring_regex(batch.name, PLACE_NAME).to_numpy(zero_copy_only=False))
-    nameless = (~_named(batch.name) | by_place) & (batch.position > 0)
-    if not nameless.any():
+    others = np.flatnonzero(~np.asarray(pc.starts_with(batch.name, "rs").to_numpy(zero_copy_only=False)))
+    names = batch.name.take(pa.array(others))
+    by_place = np.asarray(pc.match_substring_regex(names, PLACE_NAME).to_numpy(zero_copy_only=False))
+    where = others[(~_named(names) | by_place) & (batch.position[others] > 0)]
+    if not where.size:
         return batch
-    where = np.flatnonzero(nameless)
+    nameless = np.zeros(len(batch.name), dtype=bool)
+    nameless[where] = True
     made = place_names(
         batch.chromosome[where], batch.position[where], batch.effect[where], batch.other[where]
     )

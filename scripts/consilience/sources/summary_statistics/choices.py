@@ -6,25 +6,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from consilience.foundation.errors import ConfigError, did_you_mean
+from consilience.foundation.errors import ConfigError
 from consilience.study.sections import SummaryStatisticsSection
-
-_OWN = tuple(key for key in SummaryStatisticsSection.model_fields if key not in {"columns", "cohorts"})
 
 
 def settings_of(cohort: str, settings: SummaryStatisticsSection) -> SummaryStatisticsSection:
     """The section with the keys of `cohorts: <name>` in place of its own."""
-    own: dict[str, Any] = dict(settings.cohorts.get(cohort, {}))
+    own: dict[str, Any] = {str(key): value for key, value in settings.cohorts.get(cohort, {}).items()}
     where = f"summary_statistics: cohorts: {cohort}"
-    for key in own:
-        if key not in _OWN:
-            raise ConfigError(
-                "no such key for a cohort",
-                where=where,
-                value=key,
-                allowed=", ".join(_OWN),
-                mend=did_you_mean(key, _OWN),
-            )
     try:
         return SummaryStatisticsSection.model_validate({**settings.model_dump(), **own})
     except ValidationError as error:

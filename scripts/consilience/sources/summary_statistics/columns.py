@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 WRITTEN_ROWS = 1 << 19
+_REPEATING = (
+    *("chromosome", "effect_allele", "other_allele", "gene", "ensembl_id", "gene_chromosome"),
+    *("gene_position", "standard_error", "effect_allele_frequency", "n", "n_effective"),
+)
+_VARIED = ("position", "beta", "z", "p_value", "neg_log10_p", "beta_standardised")
 Keys = npt.NDArray[np.uint64]
 
 
@@ -128,13 +133,15 @@ def gathered(what: Literal["gwas", "eqtl"], tables: list[pa.Table], scale: str) 
     return Associations(what, pa.Table.from_arrays(columns, schema=schema_of(what)), keys, scale)
 
 
-def _taken(found: Associations, rows: npt.NDArray[np.int64]) -> Associations:
-    """These rows, in this order; `found` is used up column by column."""
+def _picked(found: Associations, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Associations:
+    """The rows of a mask, or these rows in this order; `found` is used up column by column."""
     import pyarrow as pa
 
-    indices, schema, columns = pa.array(rows), found.table.schema, []
+    chosen, schema, columns = pa.array(rows), found.table.schema, []
     for name in schema.names:
-        columns.append(found.table.column(name).take(indices))
+        column = found.table.column(name)
+        columns.append(column.filter(chosen) if rows.dtype == bool else column.take(chosen))
+        del column
         found.table = found.table.drop_columns([name])
     return Associations(
         found.what, pa.Table.from_arrays(columns, schema=schema), found.keys[rows], found.scale
@@ -156,11 +163,14 @@ def without_repeats(found: Associations, findings: Findings, *, same: str, sever
             found.table.column("ensembl_id").combine_chunks().indices.to_numpy(), dtype=np.uint64
         )
         keys = keys ^ (genes * np.uint64(0x9E3779B97F4A7C15))
-    order = np.argsort(keys, kind="stable")
-    twins = keys[order][1:] == keys[order][:-1]
-    rows = np.sort(order[np.r_[twins, False] | np.r_[False, twins]])
-    if not rows.size:
+    in_turn = np.sort(keys)
+    repeated = np.unique(in_turn[1:][in_turn[1:] == in_turn[:-1]])
+    del in_turn
+    if not repeated.size:
         return found
+    at = np.minimum(np.searchsorted(repeated, keys), len(repeated) - 1)
+    rows = np.flatnonzero(repeated[at] == keys)
+    del at
     some = found.table.take(pa.array(rows)).to_pandas()
     again = some.duplicated().to_numpy()
     pair = ["rsid", "ensembl_id"] if found.what == "eqtl" else ["rsid"]
@@ -170,26 +180,32 @@ def without_repeats(found: Associations, findings: Findings, *, same: str, sever
     findings.remove(several, int(clash.sum()))
     kept = np.ones(len(found), dtype=bool)
     kept[rows[again | clash]] = False
-    return _taken(found, np.flatnonzero(kept))
+    return _picked(found, kept)
 
 
 def in_order(found: Associations, keys: Sequence[npt.NDArray[np.int64]]) -> tuple[Associations, bool]:
     """Sorted by `keys` (the first counts most), ties by name; and whether the keys were in order before."""
     import pyarrow as pa
 
-    order = np.lexsort(tuple(reversed(keys)))
-    was = bool(np.array_equal(order, np.arange(len(order))))
-    ties = np.ones(max(len(order) - 1, 0), dtype=bool)
+    ties, before = np.ones(max(len(found) - 1, 0), dtype=bool), np.zeros(max(len(found) - 1, 0), dtype=bool)
     for key in keys:
-        ties &= key[order][1:] == key[order][:-1]
+        before |= ties & (key[1:] < key[:-1])
+        ties &= key[1:] == key[:-1]
+    was = not before.any()
+    order = np.arange(len(found)) if was else np.lexsort(tuple(reversed(keys)))
+    if not was:
+        ties[:] = True
+        for key in keys:
+            in_turn = key[order]
+            ties &= in_turn[1:] == in_turn[:-1]
     if ties.any():
         tied = np.flatnonzero(np.r_[ties, False] | np.r_[False, ties])
         run = np.r_[0, np.cumsum(~ties)][tied]
         names = found.table.column("rsid").take(pa.array(order[tied])).to_numpy().astype(str)
         order[tied] = order[tied][np.lexsort((names, run))]
-    if not np.array_equal(order, np.arange(len(order))):
-        return _taken(found, order), was
-    return found, was
+    if was and not ties.any():
+        return found, was
+    return _picked(found, order), was
 
 
 def write_associations(path: Path, found: Associations) -> None:
@@ -198,7 +214,12 @@ def write_associations(path: Path, found: Associations) -> None:
 
     with atomic_path(path) as temporary:
         schema = written_table(found.what, schema_of(found.what).empty_table()).schema
-        with parquet.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        writing = {
+            "use_dictionary": [name for name in schema.names if name in _REPEATING],
+            "use_byte_stream_split": [name for name in schema.names if name in _VARIED],
+            "write_statistics": ["chromosome", "position", "p_value"],
+        }
+        with parquet.ParquetWriter(temporary, schema, compression="zstd", **writing) as writer:
             for piece in _pieces(found.table):
                 writer.write_table(written_table(found.what, piece))
 

@@ -32,7 +32,10 @@ _GENE = r"^ENSG\d{11}$"
 
 
 def read_eqtl(source: Source, *, findings: Findings, largest_p: float = 1.0) -> Associations:
-    """Read and check eQTLs of any layout; rows with p above `largest_p` are left out, which is said."""
+    """Read and check eQTLs of any layout; rows with p above `largest_p` are left out, which is said.
+
+    The table may be empty for that reason (a study without any effect has no such rows), and for no other.
+    """
     tables, scale = [], "given"
     for batch, found in read_associations(source, findings=findings, largest_p=largest_p):
         tables.append(table_of("eqtl", shared_columns(batch) | _gene_columns(batch, found)))
@@ -41,15 +44,17 @@ def read_eqtl(source: Source, *, findings: Findings, largest_p: float = 1.0) -> 
     eqtl = without_repeats(
         eqtl, findings, same="eQTL: the same row twice", several="eQTL: one variant and gene on several rows"
     )
+    if not len(eqtl) and findings.too_large["eQTL"]:
+        findings.alarm(
+            f"no usable row of the eQTL table has p of {largest_p:g} or less (summary_statistics: eqtl_p): "
+            "instruments, TWMR and Mendelian randomisation of genes will not run on it"
+        )
+        return eqtl
     if not len(eqtl):
         raise DataError(
             "no row of the eQTL table can be used",
             where=source.header.where,
-            value="; ".join(f"{reason}: {n}" for reason, n in findings.removed.items() if "eQTL" in reason)
-            or None,
-            mend=""
-            if largest_p >= 1
-            else f"rows with p above {largest_p:g} are left out: see summary_statistics: eqtl_p",
+            value="; ".join(f"{reason}: {n}" for reason, n in findings.removed.items() if "eQTL" in reason),
         )
     genes = eqtl.table.column("ensembl_id").combine_chunks()
     rank = np.argsort(np.argsort(np.array(genes.dictionary.to_pylist(), dtype=str)))
@@ -83,18 +88,21 @@ def _ensembl_ids(rows: TextTable, name: str) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    ids = pc.replace_substring_regex(rows.text(name), r"\.\d+(_PAR_Y)?$", "")
+    level, words = rows.levels(name)
+    ids = pc.replace_substring_regex(pa.array(words, pa.string()), r"\.\d+(_PAR_Y)?$", "")
     good = np.asarray(pc.match_substring_regex(ids, _GENE).to_numpy(zero_copy_only=False), dtype=bool)
-    rows.refuse_any(~good, name, "not an Ensembl gene id", allowed="ENSG and eleven digits")
-    return pc.cast(ids, pa.string()).dictionary_encode()
+    rows.refuse_any(~good[level], name, "not an Ensembl gene id", allowed="ENSG and eleven digits")
+    coded = ids.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(coded.indices.take(pa.array(level)), coded.dictionary)
 
 
 def _symbols(rows: TextTable, found: dict[str, str]) -> pa.Array:
     """Symbols of the genes, null where the table gives none."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     if "gene" not in found or found["gene"] == found["ensembl_id"]:
         return pa.nulls(rows.n_rows, pa.string()).dictionary_encode()
-    words = rows.text(found["gene"])
-    return pc.if_else(pc.equal(words, ""), pa.scalar(None, pa.string()), words).dictionary_encode()
+    level, words = rows.levels(found["gene"])
+    unnamed = np.array([word == "" for word in words], dtype=bool)
+    indices = pa.array(level.astype(np.int32), mask=unnamed[level])
+    return pa.DictionaryArray.from_arrays(indices, pa.array(words, pa.string()))

@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Findings:
-    """What was set aside, by reason, what a reader should know, and the rows `read` of each source."""
+    """What was set aside, by reason, and what a reader should know.
+
+    By source: the rows `read`, and those of them whose p was `too_large` to be kept.
+    """
 
     removed: Counter[str] = field(default_factory=Counter)
     messages: list[dict[str, str]] = field(default_factory=list)
     read: Counter[str] = field(default_factory=Counter)
+    too_large: Counter[str] = field(default_factory=Counter)
 
     def note(self, text: str) -> None:
         """Something to know."""

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from consilience.foundation.errors import ConfigError, DataError, did_you_mean
+from consilience.foundation.errors import DataError
 from consilience.sources.formats import first_bytes
 from consilience.sources.raw_folder import RawFolder
-from consilience.sources.summary_statistics.layout import OURS, Layout
+from consilience.sources.summary_statistics.layout import Layout
 from consilience.sources.summary_statistics.layouts import layout_from_config, layout_of
 from consilience.sources.summary_statistics.ld import LONG_COLUMNS
 from consilience.sources.summary_statistics.tables import Header, read_header
 from consilience.sources.text import shown
+from consilience.study.sections import AssociationColumn
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 BED_MAGIC = b"\x6c\x1b"
@@ -43,9 +44,8 @@ class Contents:
         return bool(self.listed_ld or self.named_ld or self.long_ld or self.panels)
 
 
-def contents_of(folder: RawFolder, *, columns: Mapping[str, Mapping[str, str]]) -> Contents:
+def contents_of(folder: RawFolder, *, columns: Mapping[str, Mapping[AssociationColumn, str]]) -> Contents:
     """Sort the files of a folder by what they hold; `columns` is the configuration's map for single files."""
-    _check_columns(columns)
     contents, paths = Contents(), dict(folder.files)
     for (name, path), kind in zip(folder.files, folder.kinds, strict=True):
         start = first_bytes(path)
@@ -68,19 +68,6 @@ def contents_of(folder: RawFolder, *, columns: Mapping[str, Mapping[str, str]]) 
         else:
             _place_table(contents, name, path, columns)
     return contents
-
-
-def _check_columns(columns: Mapping[str, Mapping[str, str]]) -> None:
-    for pattern, mapped in columns.items():
-        for ours in mapped:
-            if ours not in OURS:
-                raise ConfigError(
-                    "no such column",
-                    where=f"summary_statistics: columns: {pattern}",
-                    value=ours,
-                    allowed=", ".join(OURS),
-                    mend=did_you_mean(ours, OURS) or "write {ours: theirs}",
-                )
 
 
 def locus_of(path: Path) -> str:
@@ -120,7 +107,9 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def _place_table(contents: Contents, name: str, path: Path, columns: Mapping[str, Mapping[str, str]]) -> None:
+def _place_table(
+    contents: Contents, name: str, path: Path, columns: Mapping[str, Mapping[AssociationColumn, str]]
+) -> None:
     header = read_header(path)
     if header is None:
         contents.others.append((name, "neither a table of text nor parquet"))

@@ -38,9 +38,9 @@ OURS: dict[str, str] = {
     "gene_position": "position of the gene (eQTL)",
 }
 """Our names of columns: what `summary_statistics.columns` may map."""
-TEXT = (
-    "rsid",
-    "variant",
+TEXT = ("rsid", "variant")
+"""Columns of words."""
+LEVELS = (
     "chromosome",
     "effect_allele",
     "other_allele",
@@ -50,6 +50,7 @@ TEXT = (
     "gene",
     "gene_chromosome",
 )
+"""Columns of words that come again and again."""
 
 
 @dataclass(frozen=True, slots=True)

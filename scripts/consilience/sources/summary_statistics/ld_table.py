@@ -27,6 +27,7 @@ COLUMNS = (
     "other_allele_2",
 )
 _SHOWN = 5
+_WRITTEN_PAIRS = 1 << 17
 
 
 @dataclass
@@ -45,10 +46,11 @@ class LdSummary:
 def write_ld(
     path: Path, matrices: Iterable[LdMatrix], findings: Findings, *, one_coding: bool = False
 ) -> LdSummary:
-    """Write the upper triangles with diagonals, one locus at a time; r is of the row's effect alleles.
+    """Write the upper triangles with diagonals, some loci at a time; r is of the row's effect alleles.
 
     With `one_coding`, effects and LD are known to be of the same alleles although none is named.
     """
+    import pyarrow as pa
     from pyarrow import parquet
 
     summary = LdSummary()
@@ -56,10 +58,15 @@ def write_ld(
         atomic_path(path) as temporary,
         parquet.ParquetWriter(temporary, _schema(), compression="zstd") as writer,
     ):
+        waiting: list[pa.Table] = []
         for one in matrices:
-            table = _pairs(one)
-            writer.write_table(table)
-            _add(summary, one, table.num_rows)
+            waiting.append(_pairs(one))
+            _add(summary, one, waiting[-1].num_rows)
+            if sum(table.num_rows for table in waiting) >= _WRITTEN_PAIRS:
+                writer.write_table(pa.concat_tables(waiting))
+                waiting.clear()
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting))
     for loci, words in (
         (summary.negative, "have negative eigenvalues"),
         (summary.squared, "have no negative entry among many: are they r² instead of r?"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,11 +43,15 @@ class Panel:
     a1: Codes
     a2: Codes
 
+    @cached_property
+    def packed(self) -> npt.NDArray[np.uint8]:
+        """Genotypes (m, bytes a variant), four in a byte, as they lie on the disk; nothing is read yet."""
+        shape = (len(self.position), -(-self.n_people // 4))
+        return np.memmap(self.path, dtype=np.uint8, mode="r", offset=3, shape=shape)
+
     def copies(self, variants: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
         """Copies of A1 (n_people, v) of the given variants; -1 where the genotype is missing."""
-        width = -(-self.n_people // 4)
-        packed = np.memmap(self.path, dtype=np.uint8, mode="r", offset=3, shape=(len(self.position), width))
-        return np.asarray(_FOUR[packed[variants]].reshape(len(variants), -1)[:, : self.n_people].T)
+        return np.asarray(_FOUR[self.packed[variants]].reshape(len(variants), -1)[:, : self.n_people].T)
 
 
 def open_panel(bed: Path) -> Panel:

@@ -86,7 +86,7 @@ def prepare_summary_statistics(
     ):
         if absent:
             findings.alarm(_WITHOUT[source])
-    compare_sources(prepared.gwas, prepared.eqtl, ld.variants, findings=findings)
+    compare_sources(prepared.gwas, prepared.eqtl, ld.variants, builds=prepared.builds, findings=findings)
     write_associations(out_dir / "gwas.parquet", prepared.gwas or gathered("gwas", [], ""))
     write_associations(out_dir / "eqtl.parquet", prepared.eqtl or gathered("eqtl", [], ""))
     write_json(qc_path, _record(cohort, prepared, ld, findings))
@@ -154,7 +154,7 @@ def _read_tables(
         prepared.eqtl = read_eqtl(source, findings=findings, largest_p=settings.eqtl_p)
         prepared.builds["eQTL"] = _build(eqtl, settings)
         prepared.layouts.append(_said(eqtl))
-    if prepared.gwas is not None and prepared.eqtl is not None:
+    if prepared.gwas and prepared.eqtl:
         prepared.gwas, prepared.eqtl = share_names(
             prepared.gwas, prepared.eqtl, builds=prepared.builds, where=where, findings=findings
         )
@@ -199,13 +199,13 @@ def _all_ld(
     contents: Contents, prepared: Prepared, settings: SummaryStatisticsSection, findings: Findings
 ) -> Iterable[LdMatrix]:
     """All matrices of the folder in order of their names, then those computed from a panel."""
-    if contents.panels and (prepared.gwas is None or prepared.eqtl is None):
+    if contents.panels and not (prepared.gwas and prepared.eqtl):
         findings.note(
-            "the PLINK panel was not used: LD is computed for variants in both a GWAS and an eQTL table"
+            "the PLINK panel was not used: LD is computed for variants with rows in a GWAS and an eQTL table"
         )
         contents.panels.clear()
     yield from _served_ld(contents)
-    if contents.panels and prepared.gwas is not None and prepared.eqtl is not None:
+    if contents.panels and prepared.gwas and prepared.eqtl:
         panels = [open_panel(bed) for bed in contents.panels]
         yield from panel_ld(panels, prepared.gwas, prepared.eqtl, settings=settings, findings=findings)
 

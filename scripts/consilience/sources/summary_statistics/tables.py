@@ -85,8 +85,13 @@ class TextTable:
         return np.asarray(self.text(name).to_numpy(zero_copy_only=False), dtype=object)
 
     def levels(self, name: str) -> tuple[npt.NDArray[np.int64], list[str]]:
-        """One column as indices (n,) into its distinct words."""
-        coded = self.text(name).dictionary_encode()
+        """One column as indices (n,) into different words, not all of which need occur."""
+        import pyarrow as pa
+
+        column = self.table.column(name).combine_chunks()
+        coded = column if column.type == _levels_type() else self.text(name).dictionary_encode()
+        if isinstance(coded, pa.ChunkedArray):  # of no chunks
+            coded = pa.array([], pa.string()).dictionary_encode()
         return np.asarray(coded.indices.to_numpy(), dtype=np.int64), coded.dictionary.to_pylist()
 
     def numbers(self, name: str, *, fits: Callable[[Floats], Any], allowed: str) -> Floats:
@@ -192,23 +197,27 @@ def _parquet_names(path: Path) -> tuple[str, ...]:
         raise DataError(f"not a whole parquet file ({error})", where=shown(path), mend=FETCH_AGAIN) from None
 
 
-def read_batches(header: Header, *, words: Sequence[str], numbers: Sequence[str] = ()) -> Iterator[TextTable]:
-    """The named columns of a table, some hundred thousand rows at a time."""
-    refuse_header(header, required=[*words, *numbers])
+def read_batches(
+    header: Header, *, words: Sequence[str], levels: Sequence[str] = (), numbers: Sequence[str] = ()
+) -> Iterator[TextTable]:
+    """The named columns of a table, some hundred thousand rows at a time; `levels` are of few words each."""
+    refuse_header(header, required=[*words, *levels, *numbers])
     found = 0
     batches = _parquet_batches if not header.separator else _text_batches
-    for batch in batches(header, words=words, numbers=numbers):
+    for batch in batches(header, words=words, levels=levels, numbers=numbers):
         found += batch.n_rows
         yield batch
     if not found:
         raise DataError("the table has a header but no rows", where=header.where, mend=FETCH_AGAIN)
 
 
-def _parquet_batches(header: Header, *, words: Sequence[str], numbers: Sequence[str]) -> Iterator[TextTable]:
+def _parquet_batches(
+    header: Header, *, words: Sequence[str], levels: Sequence[str], numbers: Sequence[str]
+) -> Iterator[TextTable]:
     import pyarrow as pa
 
     row = 1
-    for batch in _record_batches(header, PARQUET_ROWS, list(dict.fromkeys([*words, *numbers]))):
+    for batch in _record_batches(header, PARQUET_ROWS, list(dict.fromkeys([*words, *levels, *numbers]))):
         yield TextTable(header.where, pa.Table.from_batches([batch]), np.arange(row, row + batch.num_rows))
         row += batch.num_rows
 
@@ -227,7 +236,9 @@ def _record_batches(header: Header, size: int, columns: list[str] | None) -> Ite
         ) from None
 
 
-def _text_batches(header: Header, *, words: Sequence[str], numbers: Sequence[str]) -> Iterator[TextTable]:
+def _text_batches(
+    header: Header, *, words: Sequence[str], levels: Sequence[str], numbers: Sequence[str]
+) -> Iterator[TextTable]:
     for first, block in line_blocks(header.path):
         line, content = first, block
         while line <= header.line and content:  # the header and the comments above it
@@ -236,12 +247,18 @@ def _text_batches(header: Header, *, words: Sequence[str], numbers: Sequence[str
             continue
         if header.separator == " ":
             content = re.sub(rb"[ \t]+", b"\t", re.sub(rb"(?m)^[ \t]+|[ \t]+$", b"", content))
-        table = _parse(content, header, line=line, words=words, numbers=numbers)
+        table = _parse(content, header, line=line, words=words, levels=levels, numbers=numbers)
         yield TextTable(header.where, table, np.arange(line, line + table.num_rows))
 
 
 def _parse(
-    content: bytes, header: Header, *, line: int, words: Sequence[str], numbers: Sequence[str]
+    content: bytes,
+    header: Header,
+    *,
+    line: int,
+    words: Sequence[str],
+    levels: Sequence[str],
+    numbers: Sequence[str],
 ) -> pa.Table:
     import pyarrow as pa
     from pyarrow import csv
@@ -272,9 +289,10 @@ def _parse(
             ),
         )
 
-    texts = dict.fromkeys([*words, *numbers], pa.string())
+    texts = dict.fromkeys([*words, *levels, *numbers], pa.string())
+    few = dict.fromkeys((name for name in levels if name not in words), _levels_type())
     try:
-        table = parsed(texts | dict.fromkeys(numbers, pa.float64()))
+        table = parsed(texts | few | dict.fromkeys(numbers, pa.float64()))
     except pa.ArrowInvalid:  # a cell that is no number: as text, so that it can be shown
         ragged.clear()
         table = _or_refused(lambda: parsed(texts), where=header.where)
@@ -288,6 +306,12 @@ def _parse(
             else FETCH_AGAIN,
         )
     return table
+
+
+def _levels_type() -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.dictionary(pa.int32(), pa.string())
 
 
 def _or_refused(parsed: Callable[[], pa.Table], *, where: str) -> pa.Table:

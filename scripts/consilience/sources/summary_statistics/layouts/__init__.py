@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from consilience.sources.summary_statistics.layout import Layout
+from consilience.study.sections import AssociationColumn
 
 
 @cache
@@ -26,7 +27,7 @@ def layout_of(names: Sequence[str]) -> Layout | None:
     return next((one for one in layouts() if one.fits(present)), None)
 
 
-def layout_from_config(columns: Mapping[str, str], *, pattern: str) -> Layout:
+def layout_from_config(columns: Mapping[AssociationColumn, str], *, pattern: str) -> Layout:
     """The layout that `summary_statistics.columns` describes, ours: theirs."""
     return Layout(
         key="config",
