@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -275,3 +276,10 @@ def test_one_file_of_a_folder_is_looked_at_alone(kit):
     assert found.facts["samples"] == "218"
     assert found.proposal.cells["condition"] == "disease"
     assert [one.name for one in found.files] == ["GSE89408_series_header.txt.gz"]
+
+
+def test_a_folder_of_archives_says_only_that_they_are_not_looked_into(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as packed:
+        packed.writestr("a.tsv", "gene\ts1\n")
+    found = inspect_target(str(tmp_path))
+    assert [note[:21] for note in found.notes] == ["archives are unpacked"]

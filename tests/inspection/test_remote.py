@@ -43,8 +43,10 @@ def serve_series(replay, tmp_path, *supplements):
     matrix = tmp_path / "matrix.txt"
     matrix.write_text(text)
     root = tmp_path / "geo"
+    table = tmp_path / "table.txt"
+    table.write_bytes(b"gene\t1\n" * 40)
     lay_out_series(root, "GSE123456", matrices={"GSE123456_series_matrix.txt": matrix},
-                   supplements=dict.fromkeys(supplements, b"gene\t1\n" * 40))  # fmt: skip
+                   supplements=dict.fromkeys(supplements, table))  # fmt: skip
     replay.serve_folder("/geo", root)
 
 

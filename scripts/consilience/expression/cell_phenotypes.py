@@ -106,14 +106,14 @@ def sample_of_cells(
     parts = ("cell_type", "batch") if cohort.kind == "perturbation" else ("donor", "condition", "batch")
     named = [name for name in parts if name in standard]
     if matrix.samples is not None and (cohort.kind != "perturbation" or not named):
-        return matrix.samples.compact(), "what the source calls so"
+        return matrix.samples.compact(), "what its files call a sample"
     if not named:
         return Labels.constant(
             cohort.name, matrix.n_cells
         ), "the whole cohort: the sheet names no donor or batch"
-    return combined([standard[name] for name in named]), "each combination of " + " and ".join(
-        getattr(cohort, name) for name in named
-    )
+    columns = " and ".join(getattr(cohort, name) for name in named)
+    how = f"each combination of {columns}" if len(named) > 1 else f"each level of {columns}"
+    return combined([standard[name] for name in named]), how
 
 
 def combined(columns: Sequence[Labels]) -> Labels:

@@ -142,7 +142,8 @@ def _read_bulk(folder: RawFolder, notes: list[str]) -> tuple[BulkMatrix | None, 
             return read_bulk(folder, cohort=_claim(units)), units, evidence.words()
         except ConsilienceError:
             return matrix, claim, evidence.words()
-    notes.append(f"the values cannot be read as they lie here: {refused}")
+    if not folder.of_kind("archive"):  # what is in them may be what is wanted
+        notes.append(f"the values cannot be read as they lie here: {refused}")
     return None, "", ""
 
 

@@ -108,8 +108,9 @@ def _chained(
 def _layout(header: bytes, rows: list[tuple[int, bytes]], where: str) -> Layout:
     """What the header and the first rows say."""
     text = _decoded(header, f"{where}:1")
-    separator = next((one for one in _SEPARATORS if one in text), "")
-    if not separator:
+    first = _decoded(rows[0][1], f"{where}:{rows[0][0]}") if rows else ""
+    separator = next((one for line in (text, first) for one in _SEPARATORS if one in line), "")
+    if not separator:  # (R's header of a table of one column has none, its rows have)
         raise DataError("has one column only: no table of counts", where=f"{where}:1", value=text[:60],
                         allowed="genes × cells or cells × genes, separated by tab or comma")  # fmt: skip
     names = [name.strip() for name in split_line(text, separator=separator)]

@@ -80,7 +80,8 @@ def _no_counts(path: Path) -> DataError:
         told = f"a damaged parquet file ({' '.join(str(error).split())[:100]})"
     return DataError(
         "is a table, not counts of cells", where=shown(path), value=told, allowed=WANTED,
-        mend="ranks, effects and signatures are results of an analysis; give the counts that they come from",
+        mend="a table of genes and samples is of the kind bulk; of ranks, effects and signatures give the "
+        "counts behind them",
     )  # fmt: skip
 
 

@@ -105,7 +105,7 @@ def find_platform(folder: RawFolder, *, accession: str) -> Platform:
         where=shown(folder.path),
         allowed=f"{name}.annot.gz{at}; a SOFT file of the platform or of the whole series (…_family.soft.gz);"
         " or a table of two columns, probe and gene symbol, whose name holds the platform's",
-        mend="put one of these beside the series matrix",
+        mend="put one of these beside the series matrix, and give their folder as the location",
     )
 
 
