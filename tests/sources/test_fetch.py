@@ -217,8 +217,8 @@ def test_linked_folders_are_followed_once_and_broken_links_named(tmp_path):
     (tmp_path / "mine" / "linked").symlink_to(tmp_path / "real")
     record = fetched(tmp_path, local("mine"))
     assert [entry["name"] for entry in record["files"]] == ["linked/a.tsv"]
-    (tmp_path / "mine" / "b.tsv").symlink_to(tmp_path / "gone.tsv")
-    with pytest.raises(DataError, match=r"mine/b\.tsv: a link that leads to no file; found '.*gone\.tsv'"):
+    (tmp_path / "mine" / "b.tsv").symlink_to("gone.tsv")
+    with pytest.raises(DataError, match=r"mine/b\.tsv: a link that leads to no file; found 'gone\.tsv'"):
         fetched(tmp_path, local("mine"))
 
 
