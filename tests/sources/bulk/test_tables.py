@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from consilience.foundation.errors import DataError
@@ -144,6 +144,8 @@ def test_all_ragged_rows_are_reported_at_once(tmp_path: Path) -> None:
 def test_written_by_pandas_read_back_the_same_and_any_cut_is_refused_or_whole_lines(
     tmp_path: Path, values: list[list[int]], data: st.DataObject
 ) -> None:
+    sums = [sum(column) for column in zip(*values, strict=True)]
+    assume(len(sums) < 3 or not all(0.9e6 < one < 1.1e6 for one in sums))  # these are no counts
     frame = pd.DataFrame(values, columns=[f"S{k}" for k in range(len(values[0]))])
     frame.insert(0, "gene", [f"G{k}" for k in range(len(values))])
     path = tmp_path / "c.tsv"

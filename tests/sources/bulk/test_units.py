@@ -237,3 +237,14 @@ def test_real_matrices_are_what_they_are_known_to_be(kit: Path) -> None:
     assert "18066.8" in refusal(array, "log2")
     for name in ("tcga_kich", "tcga_chol", "tcga_lihc_kirc_thca_normals", "gtex_kidney_bladder"):
         assert read_count_table(kit / "bulk" / f"{name}.counts.parquet").settled().units == "counts"
+
+
+@pytest.mark.parametrize(("n_samples", "fine"), [(1, True), (2, True), (3, False), (8, False)])
+def test_one_library_or_two_may_have_a_million_reads(n_samples: int, fine: bool) -> None:
+    counts = np.full((100, n_samples), 10_000)
+    names = {"genes": [f"G{k}" for k in range(100)], "samples": [f"S{k}" for k in range(n_samples)]}
+    if fine:
+        assert settle_units(counts, claimed="counts", array=False, where="w", **names).units == "counts"
+    else:
+        with pytest.raises(DataError, match="every sample adds up to a million"):
+            settle_units(counts, claimed="counts", array=False, where="w", **names)

@@ -32,6 +32,8 @@ LOG_BELOW = 30.0
 """No logarithm to base 2 of a measured expression is larger: it would be 1,073,741,824 reads of one gene."""
 SUM_LEAST = 0.5
 """Share of a million that TPM may add up to when genes were left out of the table."""
+SEVERAL_SAMPLES = 3
+"""The counts of fewer samples than this may all add up to a million by chance."""
 MAX_MISSING = 0.2
 WHOLE_OF_ESTIMATES = 0.2
 DEPTH_LEAST = 2e6
@@ -110,7 +112,9 @@ def contradiction(units: str, evidence: Evidence) -> str:
             )
         return ""
     if units == "counts":
-        return "every sample adds up to a million" if evidence.per_million else ""
+        # one library, or two, may well have a million reads
+        scaled = evidence.per_million and evidence.sums.size >= SEVERAL_SAMPLES
+        return "every sample adds up to a million" if scaled else ""
     if evidence.highest < LOG_BELOW and evidence.n_fractions:
         return f"the largest value is {evidence.highest:.6g}: they look like logarithms"
     if units != "intensity" and evidence.per_million:
