@@ -67,6 +67,7 @@ HEAD = "cohort\tkind\tsource\tlocation\tcondition\tcase\tcontrol\tdonor\tfiles\t
         ),
         ("a\tbulk\tsimulated\tgeo\tc\tx\ty\t\t*.gz\t\t\n", r":files: has no meaning for a simulated"),
         ("a\tbulk\tgdc\tTCGA-KICH|KIRC\tc\tx\ty\t\t\t\t\n", r":location: not an address for source 'gdc'"),
+        ("a\tbulk\tgeo\tgse55235\tc\tx\ty\t\t\t\t\n", r":location: .*did you mean 'GSE55235'"),
         ("a\tbulk\tgdc\tmy/manifest.tsv\tc\tx\ty\t\t\t\t\n", r":location: no such manifest"),
         ("a\tbulk\turl\thttps://x.org/a||https://x.org/b\tc\tx\ty\t\t\t\t\n", r":location: not an address"),
     ],

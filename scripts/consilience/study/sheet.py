@@ -234,7 +234,9 @@ def _check_location(row: _Row, folder: Path) -> None:
     else:
         pattern, allowed = _LOCATION_PATTERNS[source]
         if not re.fullmatch(pattern, location):
-            row.refuse("location", f"not an address for source {source!r}", allowed=allowed)
+            capitals = location.upper()
+            mend = f"did you mean {capitals!r}?" if re.fullmatch(pattern, capitals) else ""
+            row.refuse("location", f"not an address for source {source!r}", allowed=allowed, mend=mend)
         elif source == "gdc" and location.endswith((".tsv", ".txt")) and not _exists(folder / location):
             row.refuse(
                 "location",

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
+
+from consilience.foundation.compiled import compiled
 
 COMPLETE, NO_NUMBER, NO_WHOLE_NUMBER, WRONG_WIDTH, TOO_LARGE = 0, 1, 2, 3, 4
 _LIMIT = 2**31 - 1
 
 
-def _compiled(function: Any) -> Any:
-    """Compile on first use, kept on disk where a writable place exists."""
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:
-        return numba.njit(nogil=True)(function)
-
-
-@_compiled
+@compiled
 def parse_entries(text: np.ndarray, entries: np.ndarray) -> tuple[int, int, int]:
     """Parse lines "row column value" of `text` (bytes, whole lines) into `entries` (n, 3) int64.
 
@@ -68,7 +59,7 @@ def parse_entries(text: np.ndarray, entries: np.ndarray) -> tuple[int, int, int]
     return n, lines, COMPLETE
 
 
-@_compiled
+@compiled
 def check_entries(entries: np.ndarray, n_rows: int, n_columns: int, last: int) -> tuple[int, int]:
     """(first entry outside the matrix or -1, first entry whose column is before the one above or -1)."""
     outside, unsorted = -1, -1

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
+
+from consilience.foundation.compiled import compiled
 
 COMPLETE, UNUSUAL, TOO_MANY = 0, 1, 2
 _LIMIT = 2**31 - 1
 
 
-def _compiled(function: Any) -> Any:
-    """Compile on first use, kept on disk where a writable place exists."""
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:
-        return numba.njit(nogil=True)(function)
-
-
-@_compiled
+@compiled
 def parse_counts(
     text: np.ndarray, position: int, separator: int, field: int, n_found: int, places: np.ndarray,
     counts: np.ndarray,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
+
+from consilience.foundation.compiled import compiled
 
 COMPLETE, OTHER_GENES, NO_COUNT, WRONG_WIDTH, ODD_BYTE = 0, 1, 2, 3, 4
 _MOST = 10**17
@@ -14,15 +13,7 @@ _PLAIN[32:127] = 1
 """1 for printable ASCII; tab and line feed end a cell, any other byte is odd."""
 
 
-def _compiled(function: Any) -> Any:
-    """Compile on first use, kept on disk where a writable place exists."""
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:
-        return numba.njit(nogil=True)(function)
-
-
-@_compiled
+@compiled
 def parse_counts(
     text: np.ndarray,
     start: int,
