@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "scripts" / "consilience"
 FLOORS = [
-    "foundation", "study", "downloads", "sources", "expression", "pathways", "learning", "rnagan", "augment", "perturb",
+    "foundation", "study", "downloads", "sources", "expression", "pathways", "measures", "learning", "rnagan", "augment", "perturb",
     "causal", "simulate", "report", "inspection", "prefetch", "preflight", "cli",
 ]  # fmt: skip
 HEAVY = {
@@ -57,7 +57,9 @@ def test_every_room_is_on_a_floor():
 
 
 # what a module may import at its top because it is about it; it is itself imported inside functions
-ABOUT = {"kernels": {"numba"}, "layer": {"torch"}, "products": {"torch"}, "gradients": {"torch"}}
+ABOUT = {"kernels": {"numba"}} | {
+    name: {"torch"} for name in ("layer", "products", "gradients", "network", "losses")
+}
 
 
 def about(path):

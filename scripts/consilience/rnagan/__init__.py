@@ -1,0 +1,1 @@
+"""RNAGAN: train once, get four (diagnosis, markers, synthetic samples, vectors)."""

@@ -1,0 +1,1 @@
+"""Signed effects of genes and pathways: one attribution per file, then agreement, error rates, stability."""

@@ -1,0 +1,1 @@
+"""The networks: one file per discriminator and generator, `published` and `default`."""
