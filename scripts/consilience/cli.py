@@ -1,7 +1,7 @@
 """The command line: the library's functions with another front door.
 
-Present: `check`, `inspect` and what downloads. The commands that use trained models (diagnose, markers,
-vectors, augment, predict, twmr, dml, concordance, info, verify) come with the capability they belong to.
+What checks, inspects and downloads is here; what uses trained models (diagnose, markers, vectors, synthesise,
+info) is in `commands`. Others (augment, predict, twmr, dml, concordance, verify) come with their capability.
 """
 
 from __future__ import annotations
@@ -13,6 +13,11 @@ from typing import Annotated
 import typer
 
 from consilience import __version__
+from consilience.commands.diagnose import diagnose
+from consilience.commands.info import info
+from consilience.commands.markers import markers
+from consilience.commands.synthesise import synthesise
+from consilience.commands.vectors import vectors
 from consilience.foundation.errors import ConsilienceError, DataError
 from consilience.foundation.jobs import log
 
@@ -128,6 +133,10 @@ def inspect(
         show(found)
 
 
+for command in (diagnose, markers, vectors, synthesise, info):
+    app.command()(command)
+
+
 def main() -> None:
     """Run the command line; errors that a user can mend end with their message and exit code 1.
 
@@ -140,6 +149,10 @@ def main() -> None:
         app()
     except ConsilienceError as error:
         typer.echo(str(error), err=True)
+        raise SystemExit(1) from None
+    except OSError as error:  # a folder that may not be written to, a disk that is full
+        place = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"{place}{error.strerror or error}", err=True)
         raise SystemExit(1) from None
     finally:
         log.removeHandler(progress)

@@ -174,6 +174,39 @@ class PathwaysSection(Section):
     """a pathway is dropped when less than this share of its genes is measured"""
 
 
+class RnaganSection(Section):
+    """RNAGAN: one pathway-informed model, used for diagnosis, markers, synthetic samples and patient vectors."""
+
+    enabled: bool = True
+    """run this stage"""
+    preset: Literal["default", "published"] = "default"
+    """default, or published: as the authors describe it (their networks, losses and training)"""
+    pathways: Literal["learned", "fixed", "none"] = "learned"
+    """weights from genes to pathways: learned, fixed, or no pathways at all"""
+    genes: Annotated[int, Field(ge=0)] = 5_000
+    """the most variable genes a model takes, chosen without looking at labels (0: all that are measured)"""
+    effort: Annotated[float, Field(ge=0, le=100)] = 1.0
+    """training steps, as a share of those of the preset (0: only what is known in closed form)"""
+    memory_mb: Annotated[int, Field(ge=64)] = 2_000
+    """memory for samples and cells while pretraining; larger cohorts take turns"""
+    references: Annotated[list[Annotated[int, Field(ge=1, le=1000)]], Field(min_length=1)] = [5, 10, 20, 30]
+    """numbers of reference patients per kind with which diagnosis is judged"""
+    draws: Annotated[int, Field(ge=2, le=10_000)] = 50
+    """draws of references behind each probability and its interval"""
+    splits: Annotated[int, Field(ge=2, le=1000)] = 20
+    """random splits into patients that are learned from and patients that are diagnosed"""
+    baselines: list[str] = ["logistic_ridge", "elastic_net", "nearest_centroid", "random_forest", "pca_knn"]
+    """simple classifiers that are given the same references (files of learning/baselines)"""
+    transfer: list[Annotated[list[Name], Field(min_length=2, max_length=2)]] = []
+    """pairs [from, to] of cohorts: learn in the one, diagnose the other; both must mean the same by case"""
+    permutations: Annotated[int, Field(ge=0, le=100_000)] = 200
+    """permutations of labels behind the error rates of markers (0: none)"""
+    resamples: Annotated[int, Field(ge=0, le=1000)] = 10
+    """pairs of halves of the patients behind the stability of markers"""
+    fold: Annotated[float, Field(ge=0, le=1000)] = 2.0
+    """synthetic samples for each real one (0: none)"""
+
+
 class SimulatedBulk(Section):
     """Size of a simulated bulk cohort."""
 
@@ -275,6 +308,7 @@ class Config(Section):
     cell_types: CellTypesSection = CellTypesSection()
     summary_statistics: SummaryStatisticsSection = SummaryStatisticsSection()
     pathways: PathwaysSection = PathwaysSection()
+    rnagan: RnaganSection = RnaganSection()
     simulation: SimulationSection = SimulationSection()
     report: ReportSection = ReportSection()
     containers: ContainersSection = ContainersSection()

@@ -1,0 +1,1 @@
+"""A reusable benchmark of hard two-class questions made from the kit of public data."""
