@@ -18,6 +18,7 @@ include: "rules/simulate.smk"
 include: "rules/fetch.smk"
 include: "rules/prepare.smk"
 include: "rules/pathways.smk"
+include: "rules/rnagan.smk"
 include: "rules/report.smk"
 
 

@@ -36,6 +36,17 @@ SEED = STUDY.config.study.seed
 EXPRESSION_COHORTS = STUDY.named("bulk", "single_cell", "perturbation")
 SUMMARY_COHORTS = STUDY.named("summary_statistics")
 SIMULATED_COHORTS = STUDY.named(source="simulated")
+# empty where the stage is off: then no rule of it has anything to make
+RNAGAN_COHORTS = [
+    name
+    for name in STUDY.named("bulk", "single_cell")
+    if STUDY.config.rnagan.enabled and STUDY[name].role in {"study", "both"}
+]
+PRETRAINING_COHORTS = [
+    name
+    for name in EXPRESSION_COHORTS
+    if STUDY.config.rnagan.enabled and STUDY[name].role in {"pretrain", "both"}
+]
 CONTAINERS = STUDY.config.containers
 
 # relative where snakemake runs in the checkout, so that a moved or copied folder has nothing to do again
@@ -134,6 +145,19 @@ def everything_to_report(wildcards):
         ]
     if SIMULATED_COHORTS and EXPRESSION_COHORTS:
         files += [f"{RESULTS}/truth/found.json"]
+    return files + rnagan_results()
+
+
+def rnagan_results():
+    """Results of the stage rnagan that the report shows."""
+    names = ("training", "diagnosis", "markers", "synthetic", "vectors")
+    files = expand(
+        f"{RESULTS}/rnagan/{{cohort}}/{{name}}.json", cohort=RNAGAN_COHORTS, name=names
+    )
+    for other, cohort in STUDY.config.rnagan.transfer if RNAGAN_COHORTS else ():
+        files.append(f"{RESULTS}/rnagan/{cohort}/transfer_from_{other}.json")
+    if PRETRAINING_COHORTS:
+        files.append(f"{RESULTS}/rnagan/pretrained.json")
     return files
 
 

@@ -128,9 +128,7 @@ def ours(
     with torch.no_grad():
         network.gene_contrasts.zero_()
     if corpus is not None:
-        begin_from(network, corpus, keep=0)
-        if steps:
-            refine(network, corpus, steps=steps)
+        begin_from(network, corpus)
     network.eval()
 
     def fit_predict(
@@ -145,30 +143,6 @@ def ours(
         return np.asarray(torch.sigmoid(logits.double()).numpy())
 
     return fit_predict
-
-
-def refine(network: Any, corpus: Corpus, *, steps: int, seed: int = 0, rate: float = 3e-3) -> list[float]:
-    """Gradient steps of the log loss over episodes of the corpus."""
-    import torch
-
-    from consilience.rnagan.presets import EpisodeSettings
-
-    settings = EpisodeSettings(episodes=2, queries=16, reference_sizes=(5, 10, 20, 30), cells_per_sample=(1,))
-    own = [p for n, p in network.named_parameters() if p.requires_grad and p.numel() <= 64]
-    wide = [p for n, p in network.named_parameters() if p.requires_grad and p.numel() > 64]
-    optimizer = torch.optim.Adam([{"params": own, "lr": 3e-2}, {"params": wide, "lr": 1e-4}])
-    network.train()
-    losses = []
-    for step in range(steps):
-        batch = corpus.batch(epoch=0, step=step, settings=settings)
-        logits = network(batch.query, batch.positive, batch.negative, observed=batch.observed)
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, batch.labels.float())
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimizer.step()
-        losses.append(float(loss))
-    return losses
 
 
 @cache

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from consilience.foundation.errors import DataError, ModelError
+from consilience.measures.calibration import calibration_error
 from consilience.rnagan.calibration import Calibration, Posterior, donor_weights, fit_calibration, posterior
-from consilience.rnagan.evaluation_summary import ece
 
 ONE = np.ones
 
@@ -94,10 +94,10 @@ def test_calibrated_from_few_references_over_tasks_of_all_difficulties(n, n_task
         truth.append(new_kind)
         if n == 5:
             plain.append(plain_line(logits, kind, new))
-    error = ece(np.concatenate(found), np.concatenate(truth).astype(float))
+    error = calibration_error(np.concatenate(found), np.concatenate(truth)).plain
     assert error <= 0.05
     if n == 5:
-        assert error < 0.7 * ece(np.concatenate(plain), np.concatenate(truth).astype(float))
+        assert error < 0.7 * calibration_error(np.concatenate(plain), np.concatenate(truth)).plain
 
 
 def plain_line(logits: np.ndarray, kind: np.ndarray, new: np.ndarray) -> np.ndarray:

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from consilience.foundation.errors import ConfigError, DataError, ModelError
+from consilience.measures.calibration import calibration_error
 from consilience.measures.ranking import auc
 from consilience.rnagan.calibration import Calibration
 from consilience.rnagan.diagnosis import diagnose
 from consilience.rnagan.draw_scores import score_draws
-from consilience.rnagan.evaluation_summary import ece
 from consilience.rnagan.reference_draws import published_draws
 from rnagan.simple_scorers import FastCentroid, RandomNetwork, centroid, make_samples, noise, of_kind
 
@@ -130,7 +130,7 @@ def test_calibrated_over_simulated_tasks():
         found = diagnose(FAST, queries, *references(5, seed=task, shift=shift), seed=0, n_draws=20)
         p.append(found.probability)
         truth.append(queries.labels == "sick")
-    assert ece(np.concatenate(p), np.concatenate(truth).astype(float)) <= 0.05
+    assert calibration_error(np.concatenate(p), np.concatenate(truth)).plain <= 0.05
 
 
 def test_interval_holds_the_true_probability():

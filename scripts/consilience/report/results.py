@@ -126,6 +126,10 @@ class StudyResults:
             }
         )
 
+    def shape(self, relative: str, shape: type[ShapeType]) -> ShapeType:
+        """A JSON file under the study's folder as its shape; names in it are as they are."""
+        return self._shape(self.root / relative, shape)
+
     def json(self, relative: str) -> dict[str, Any]:
         """A JSON object under the study's folder; names in it are replaced."""
         path = self.root / relative

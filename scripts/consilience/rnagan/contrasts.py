@@ -1,4 +1,4 @@
-"""What pretraining remembers: the contrasts of genes that told kinds apart, merged to as many as fit a vector."""
+"""What pretraining remembers: contrasts of genes that told kinds apart, merged to as many as fit a vector."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ MOST_ROWS = 200
 """Rows of a level that enter a contrast."""
 MOST_LEVELS = 6
 """A family of more levels is asked each against all others, not pair by pair."""
+MIN_DONORS = 5
+"""A level of fewer donors is not remembered: its mean would say too much of each of them."""
 FLOOR = 0.3
 """Share of the typical variance that is added to that of each gene."""
 
@@ -33,7 +35,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class Contrasts:
-    """`directions` (k, G) float32 of length 1 over z-scores of genes, and the tasks merged in each, `names` (k,)."""
+    """`directions` (k, G) float32 of length 1 over z-scores of genes; `names` (k,) the tasks merged in each."""
 
     directions: npt.NDArray[np.float32]
     names: tuple[tuple[str, ...], ...]
@@ -80,8 +82,8 @@ def contrasts_of(
 def _family_contrasts(
     cohort: CohortTasks, family: Family, softening: float | None
 ) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-    moments = []
-    for level in family.levels:
+    moments, levels = [], [level for level in family.levels if np.unique(level.donors).size >= MIN_DONORS]
+    for level in levels:
         rows = level.rows[np.linspace(0, level.rows.size - 1, min(level.rows.size, MOST_ROWS)).astype(int)]
         values = softened(cohort.rows.dense(rows), cohort.observed, softening=softening)
         moments.append(Moments(values.mean(axis=0), values.var(axis=0, ddof=1), len(rows)))
@@ -89,7 +91,7 @@ def _family_contrasts(
     if n <= MOST_LEVELS:
         for one in range(n):
             for other in range(one + 1, n):
-                name = family.task_name(family.levels[one], family.levels[other])
+                name = family.task_name(levels[one], levels[other])
                 yield name, moderated_contrast(moments[one], moments[other])
         return
     for one in range(n):
@@ -97,7 +99,7 @@ def _family_contrasts(
         mean = np.mean([moment.mean for moment in rest], axis=0)
         variance = np.mean([moment.variance for moment in rest], axis=0)
         yield (
-            f"{family.column}: {family.levels[one].name} or any other",
+            f"{family.column}: {levels[one].name} or any other",
             moderated_contrast(moments[one], Moments(mean, variance, sum(moment.n for moment in rest))),
         )
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import torch
 
 NAMES_SHOWN = 5
+LEAST_GENES = 100
+"""About so many genes an episode keeps, however many it hides."""
 
 
 @dataclass(frozen=True)
@@ -144,11 +146,39 @@ def draw_episode(
     query[~parts.labels] = values(negative, parts.query[~parts.labels])
     of_positive = values(positive, parts.positive)
     of_negative = values(negative, parts.negative if with_negative else parts.negative[:0])
-    if settings.hidden_genes:
-        observed = observed & (rng.random(observed.size) >= rng.uniform(0, settings.hidden_genes))
+    if settings.hidden_strongest:
+        together = (np.concatenate([of_positive, query[parts.labels]]),
+                    np.concatenate([values(negative, parts.negative), query[~parts.labels]]))  # fmt: skip
+        observed = without_strongest(
+            observed, *together, share=rng.uniform(0, settings.hidden_strongest), least=LEAST_GENES
+        )
+    if settings.hidden_genes and observed.sum() > LEAST_GENES:
+        share = min(rng.uniform(0, settings.hidden_genes), 1 - LEAST_GENES / observed.sum())
+        observed = observed & (rng.random(observed.size) >= share)
     for samples in (query, of_positive, of_negative):
         samples[:, ~observed] = 0
     name = f"{prefix}{family.task_name(positive, negative)}"
     chosen = rng.random(settings.queries) < settings.generated
     seed = int(rng.integers(2**62))
     return Episode(query, parts.labels, of_positive, of_negative, observed, name, chosen, seed)
+
+
+def without_strongest(
+    observed: npt.NDArray[np.bool_],
+    positive: npt.NDArray[np.float32],
+    negative: npt.NDArray[np.float32],
+    *,
+    share: float,
+    least: int,
+) -> npt.NDArray[np.bool_]:
+    """`observed` (G,) less this share of its genes: those whose means differ most, in units of their sd."""
+    within = positive.var(axis=0) + negative.var(axis=0)
+    seen = np.flatnonzero(observed)
+    gone = min(int(share * seen.size), max(0, seen.size - least))
+    typical = float(np.median(within[seen])) if seen.size else 1.0
+    difference = np.abs(positive.mean(axis=0) - negative.mean(axis=0)) / np.sqrt(
+        within + 0.3 * typical + 1e-6
+    )
+    kept = observed.copy()
+    kept[seen[np.argsort(-difference[seen], kind="stable")[:gone]]] = False
+    return kept

@@ -9,8 +9,17 @@ import numpy as np
 
 from consilience.foundation.errors import DataError, did_you_mean
 from consilience.foundation.seeds import stream
+from consilience.learning.leakage import (
+    LEAST_CORRELATION,
+    Copies,
+    donors_with_copies_joined,
+    find_copies,
+)
 from consilience.learning.samples import Samples
 from consilience.rnagan.comparison import donors_or_names
+
+MOST_COMPARED = 5000
+"""Samples up to which repeated measurements are looked for; beyond, identical profiles only."""
 
 
 def permuted_labels(samples: Samples, *, seed: int) -> Samples:
@@ -50,43 +59,57 @@ def check_labels(samples: Samples, positive: str) -> None:
 
 
 def merge_copies(samples: Samples) -> tuple[Samples, tuple[str, ...]]:
-    """Samples with one donor name for donors who share a profile, and what was found."""
-    donors = donors_or_names(samples)
-    root = {donor: donor for donor in donors.tolist()}
+    """Samples with one donor name for donors who share a profile, and what was found.
 
-    def find(donor: str) -> str:
-        while root[donor] != donor:
-            donor = root[donor]
-        return donor
-
-    seen: dict[bytes, int] = {}
+    A profile measured again (the same library sequenced twice) is found too, not only identical values.
+    """
+    known = replace(samples, donors=donors_or_names(samples))
+    copies = _copies(known)
     found = []
-    for row in np.lexsort((samples.names, donors)).tolist():
-        first = seen.setdefault(samples.values[row].tobytes(), row)
-        one, other = find(str(donors[first])), find(str(donors[row]))
-        if one != other:
-            root[max(one, other)] = min(one, other)
+    for first, second, same in zip(copies.first, copies.second, copies.identical, strict=True):
+        names = f"{samples.names[first]} and {samples.names[second]}"
+        if same and samples.labels[first] != samples.labels[second]:
+            raise DataError(
+                "one profile has two labels", where=f"samples {names}",
+                value=f"{samples.labels[first]} and {samples.labels[second]}",
+                mend="remove the copy with the wrong label",
+            )  # fmt: skip
+        if known.donors[first] != known.donors[second]:
+            how = "identical" if same else "measurements of one profile"
             found.append(
-                f"{samples.names[row]} is a copy of {samples.names[first]}: their donors ({donors[row]}, "
-                f"{donors[first]}) were kept on one side of each split"
+                f"{names} are {how}: their donors ({known.donors[first]}, {known.donors[second]}) were "
+                "kept on one side of each split"
             )
-    merged = np.array([find(donor) for donor in donors.tolist()])
-    return replace(samples, donors=merged), tuple(found)
+    return replace(known, donors=donors_with_copies_joined(known, copies)), tuple(sorted(found))
+
+
+def _copies(samples: Samples) -> Copies:
+    """Copies in an order that does not depend on that of the samples; of too many samples identical ones."""
+    copies = find_copies(samples.values, least=LEAST_CORRELATION if len(samples) <= MOST_COMPARED else 1.0)
+    swap = samples.names[copies.first] > samples.names[copies.second]
+    first = np.where(swap, copies.second, copies.first)
+    second = np.where(swap, copies.first, copies.second)
+    return Copies(first, second, copies.correlation, copies.identical)
 
 
 def apart(train: Samples, test: Samples) -> tuple[Samples, tuple[str, ...]]:
     """Training samples without patient, name or profile of the test, and what was dropped."""
-    shared = {
-        "patient": (donors_or_names(train), donors_or_names(test)),
-        "name": (train.names, test.names),
-        "profile": tuple(np.array([row.tobytes().hex() for row in x.values]) for x in (train, test)),
+    copies = _copies(concatenated(train, test)) if len(train) and len(test) else None
+    copied = np.zeros(len(train) + len(test), dtype=bool)
+    if copies is not None:
+        low, high = np.minimum(copies.first, copies.second), np.maximum(copies.first, copies.second)
+        copied[low[(low < len(train)) & (high >= len(train))]] = True
+    hits = {
+        "patient": np.isin(donors_or_names(train), donors_or_names(test)),
+        "name": np.isin(train.names, test.names),
+        "profile": copied[: len(train)],
     }
     drop = np.zeros(len(train), dtype=bool)
     found = []
-    for what, (ours, theirs) in shared.items():
-        hit = np.isin(ours, theirs) & ~drop
+    for what, hit in hits.items():
         found += [
-            f"{name} left out of training: its {what} is in the test cohort" for name in train.names[hit]
+            f"{name} left out of training: its {what} is in the test cohort"
+            for name in train.names[hit & ~drop]
         ]
         drop |= hit
     return train.take(~drop), tuple(found)

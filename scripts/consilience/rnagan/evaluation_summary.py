@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.foundation.seeds import stream
+from consilience.measures.calibration import brier, calibration_error, reliability
 from consilience.measures.ranking import auc
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     Flags = npt.NDArray[np.bool_]
 
 N_BOOT = 400
-N_BINS = 10
+N_NULL = 200
 LEVEL = 0.95
 
 
@@ -118,43 +119,37 @@ def weighted_auc(score: Floats, label: Flags, *, weights: Floats) -> Floats:
 def calibration_record(rows: pd.DataFrame, *, seed: int) -> dict[str, Any]:
     """Brier score, expected calibration error and reliability bins; nulls where there is no probability.
 
-    `ece_expected`: the error that perfectly calibrated probabilities would show with these patients, as few
-    patients never fall into bins as they should.
+    `ece` is plain, `ece_corrected` less what chance makes of it. `ece_expected`: the plain error that perfectly
+    calibrated probabilities would show with these patients, as few patients never fall into bins as they
+    should, and the splits ask about the same ones.
     """
-    p, label = rows["probability"].to_numpy(dtype=np.float64), rows["label"].to_numpy(dtype=np.float64)
+    p, label = rows["probability"].to_numpy(dtype=np.float64), rows["label"].to_numpy(dtype=bool)
     if np.isnan(p).any():
-        return {"brier": None, "ece": None, "ece_expected": None, "reliability": None,
-                "ood_share": None, "interval_width": None}  # fmt: skip
-    counts, means, shares = reliability(p, label)
+        names = (
+            "brier",
+            "ece",
+            "ece_corrected",
+            "ece_expected",
+            "reliability",
+            "ood_share",
+            "interval_width",
+        )
+        return dict.fromkeys(names)
     names, place = np.unique(rows["sample"].to_numpy(dtype=str), return_inverse=True)
     chance = np.bincount(place, weights=p) / np.bincount(place)
-    labels = stream(seed, "ece").random((200, len(names))) < chance
-    expected = float(np.mean([ece(p, one[place].astype(np.float64)) for one in labels]))
+    labels = stream(seed, "ece").random((N_NULL, len(names))) < chance
+    expected = float(np.mean([calibration_error(p, one[place]).plain for one in labels]))
+    error, curve = calibration_error(p, label), reliability(p, label)
     ood, width = rows["ood"].dropna(), (rows["high"] - rows["low"]).dropna()
     return {
-        "brier": float(np.mean((p - label) ** 2)), "ece": ece(p, label), "ece_expected": expected,
-        "reliability": [
-            {"n": int(n), "mean_probability": float(mean), "share_positive": float(share)}
-            for n, mean, share in zip(counts, means, shares, strict=True) if n
-        ],
+        "brier": brier(p, label), "ece": error.plain, "ece_corrected": error.corrected,
+        "ece_expected": expected,
+        "reliability": {
+            name: getattr(curve, name).tolist() for name in ("predicted", "observed", "low", "high", "count")
+        },
         "ood_share": float(ood.astype(bool).mean()) if len(ood) else None,
         "interval_width": float(width.mean()) if len(width) else None,
     }  # fmt: skip
-
-
-def reliability(p: Floats, label: Floats, *, n_bins: int = N_BINS) -> tuple[Floats, Floats, Floats]:
-    """Count, mean probability and share of positives in `n_bins` equal bins of probability."""
-    place = np.minimum((p * n_bins).astype(np.intp), n_bins - 1)
-    counts = np.bincount(place, minlength=n_bins).astype(np.float64)
-    least = np.maximum(counts, 1.0)
-    return (counts, np.bincount(place, weights=p, minlength=n_bins) / least,
-            np.bincount(place, weights=label, minlength=n_bins) / least)  # fmt: skip
-
-
-def ece(p: Floats, label: Floats) -> float:
-    """Mean over predictions of |mean probability − share of positives| of their bin."""
-    counts, means, shares = reliability(p, label)
-    return float((counts * np.abs(means - shares)).sum() / counts.sum())
 
 
 def _multiplicities(

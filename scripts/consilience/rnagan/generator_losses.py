@@ -140,4 +140,5 @@ def generator_player(
 
 
 def _unit(rows: torch.Tensor) -> torch.Tensor:
-    return rows / rows.norm(dim=-1, keepdim=True).clamp(min=1e-9)
+    lengths: torch.Tensor = rows.norm(dim=-1, keepdim=True)
+    return rows / lengths.clamp(min=1e-9)

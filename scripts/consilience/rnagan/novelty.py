@@ -16,6 +16,7 @@ import numpy as np
 
 from consilience.rnagan.calibration import donor_weights
 from consilience.rnagan.comparison import Comparison
+from consilience.rnagan.distances import Cohort, log_distances
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -78,36 +79,28 @@ def outlyingness(
 
     `references` (N, G), `kinds` (N,) small integers, `units` (N,) patients. The p-value is Student's t on
     log distances (their standard deviation pooled over kinds), which works with five patients; where a kind
-    has at least 1 / `level` - 1 patients, the larger of it and the conformal p-value, so that the false-alarm
-    rate holds without any assumption on the distribution. Without degrees of freedom: 1 and NaN.
+    has enough patients for it, the larger of it and the conformal p-value, so that the false-alarm rate holds
+    without any assumption on the distribution. The smaller one of both distances counts, twice (Bonferroni).
+    Without degrees of freedom: 1 and NaN.
     """
-    from scipy.stats import t
-
     found = [
         _kind(queries, references, kinds=kinds, units=units, kind=kind) for kind in np.unique(kinds).tolist()
     ]
     judged = [one for one in found if one is not None]
-    df = sum(one.n_units - 1 for one in judged)
-    if df < 1:
+    if not judged:
         return np.ones(len(queries)), np.full(len(queries), np.nan)
-    squares = sum(float(one.weights @ (one.own - one.centre) ** 2) for one in judged)
-    spread = max(float(np.sqrt(squares / df)), 1e-6)
-    p_values, distances = [], []
-    for one in judged:
-        excess = one.of_queries - one.centre
-        p = t.sf(excess / (spread * np.sqrt(1 + 1 / one.n_units)), df)
-        if one.n_units + 1 >= 1 / level:
-            p = np.maximum(p, one.conformal())
-        p_values.append(p)
-        distances.append(np.exp(excess))
-    return np.max(p_values, axis=0), np.min(distances, axis=0)
+    ways = range(len(judged[0].own))
+    p_values = [_p_values(judged, way, level=level / len(ways)) for way in ways]
+    by_kind = np.minimum(np.min(p_values, axis=0) * len(ways), 1.0)
+    distance = [np.exp(one.of_queries[-1] - one.centre(len(ways) - 1)) for one in judged]
+    return by_kind.max(axis=0), np.min(distance, axis=0)
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """Log distances to one kind.
+    """Log distances to one kind, in W ways.
 
-    `of_queries` (n,); `own` (k,) of its samples with `weights` (k,), which sum to the number of patients.
+    `of_queries` (W, n); `own` (W, k) of its samples with `weights` (k,), which sum to the number of patients.
     """
 
     of_queries: Floats
@@ -115,17 +108,31 @@ class _Kind:
     weights: Floats
     n_units: int
 
-    @property
-    def centre(self) -> float:
+    def centre(self, way: int) -> float:
         """Mean log distance of the kind's own patients."""
-        return float(self.weights @ self.own / self.weights.sum())
+        return float(self.weights @ self.own[way] / self.weights.sum())
 
-    def conformal(self) -> Floats:
+    def conformal(self, way: int) -> Floats:
         """Share of patients at least as far off as each query (n,), the query counted in."""
-        order = np.argsort(self.own, kind="stable")
+        order = np.argsort(self.own[way], kind="stable")
         at_least = np.append(np.cumsum(self.weights[order][::-1])[::-1], 0.0)
-        place = np.searchsorted(self.own[order], self.of_queries - 1e-12, side="left")
+        place = np.searchsorted(self.own[way][order], self.of_queries[way] - 1e-12, side="left")
         return np.asarray((1.0 + at_least[place]) / (self.n_units + 1.0))
+
+
+def _p_values(judged: list[_Kind], way: int, *, level: float) -> Floats:
+    """p-values (kinds, n) of one way to measure; the spread is pooled over the kinds."""
+    from scipy.stats import t
+
+    df = sum(one.n_units - 1 for one in judged)
+    squares = sum(float(one.weights @ (one.own[way] - one.centre(way)) ** 2) for one in judged)
+    spread = max(float(np.sqrt(squares / df)), 1e-6)
+    found = []
+    for one in judged:
+        excess = (one.of_queries[way] - one.centre(way)) / (spread * np.sqrt(1 + 1 / one.n_units))
+        p = t.sf(excess, df)
+        found.append(np.maximum(p, one.conformal(way)) if one.n_units + 1 >= 1 / level else p)
+    return np.array(found)
 
 
 def _kind(
@@ -143,53 +150,18 @@ def _kind(
     # evenly through the sorted names: no random number, no dependence on the order of samples
     chosen = everyone[np.unique(np.linspace(0, len(everyone) - 1, MOST_LEFT_OUT).round().astype(int))]
     origin = references.mean(axis=0, dtype=np.float64)
-    x = references.astype(np.float64) - origin
-    measures = [_Measure.without(x, kinds=kinds, out=units == unit, kind=kind) for unit in chosen]
+    cohort = Cohort.of(references.astype(np.float64) - origin, kinds=kinds, units=units)
+    measures = [cohort.without(str(unit), kind=kind) for unit in chosen]
     own, of_units = [], []
     for unit, measure in zip(chosen, measures, strict=True):
         rows = (units == unit) & (kinds == kind)
-        own.append(measure.log_distance(x[rows]))
+        own.append(log_distances(cohort.x[rows], [measure])[:, :, 0])
         of_units.append(units[rows])
-    of_queries = np.empty(len(queries))
+    of_queries = np.empty((len(own[0]), len(queries)))
     step = max(1, _BLOCK_ENTRIES // max(1, queries.shape[1]))
     for start in range(0, len(queries), step):
         part = queries[start : start + step].astype(np.float64) - origin
-        of_queries[start : start + step] = _log_distances(part, measures).mean(axis=1)
+        of_queries[:, start : start + step] = log_distances(part, measures).mean(axis=2)
     names = np.concatenate(of_units)
     weights = donor_weights(names, positive=np.ones(len(names), dtype=bool))
-    return _Kind(of_queries, np.concatenate(own), weights, len(chosen))
-
-
-@dataclass(frozen=True)
-class _Measure:
-    """A kind's mean profile and each gene's weight (G,), one patient left out."""
-
-    mean: Floats
-    weight: Floats
-
-    @classmethod
-    def without(cls, x: Floats, *, kinds: npt.NDArray[np.intp], out: Flags, kind: int) -> _Measure:
-        squares, df = np.zeros(x.shape[1]), 0
-        for one in np.unique(kinds):
-            rows = x[(kinds == one) & ~out]
-            if len(rows) > 1:
-                squares += rows.var(axis=0) * len(rows)
-                df += len(rows) - 1
-        variance = squares / max(df, 1)
-        positive = variance[variance > 0]
-        floor = float(np.median(positive)) if positive.size else 1.0
-        return cls(x[(kinds == kind) & ~out].mean(axis=0), 1.0 / (variance + floor))
-
-    def log_distance(self, x: Floats) -> Floats:
-        """Log of the weighted mean squared difference (n,) of samples (n, G)."""
-        difference = x - self.mean
-        return np.log(np.maximum((difference * difference) @ self.weight / len(self.weight), 1e-300))
-
-
-def _log_distances(x: Floats, measures: list[_Measure]) -> Floats:
-    """`log_distance` of samples (n, G) by each of k measures, as three matrix products: (n, k)."""
-    weights = np.stack([one.weight for one in measures], axis=1)
-    weighted = np.stack([one.weight * one.mean for one in measures], axis=1)
-    constant = np.array([float((one.weight * one.mean) @ one.mean) for one in measures])
-    found = (x * x) @ weights - 2.0 * (x @ weighted) + constant
-    return np.asarray(np.log(np.maximum(found / x.shape[1], 1e-300)))
+    return _Kind(of_queries, np.concatenate(own, axis=1), weights, len(chosen))

@@ -32,7 +32,8 @@ class EpisodeSettings:
     `episodes` per step, each with `queries` samples, half of them of the positive kind; one of
     `reference_sizes` is drawn for each step and used for both kinds. `positive_only` share of steps without
     negative references. `rest` share of tasks (of columns with three levels or more) that ask one level
-    against all others. `hidden_genes` largest share of the observed genes that an episode hides.
+    against all others. `hidden_strongest` largest share of the observed genes, the strongest of the task,
+    that an episode hides (most tasks are too easy to learn from otherwise), `hidden_genes` of the others.
     `cells_per_sample` choices of how many cells of one donor are averaged to one sample, drawn for each
     episode of a single-cell cohort. `generated` share of queries whose group adds a generated one.
     """
@@ -42,6 +43,7 @@ class EpisodeSettings:
     reference_sizes: tuple[int, ...] = (10, 20, 30)
     positive_only: float = 0.0
     rest: float = 0.0
+    hidden_strongest: float = 0.0
     hidden_genes: float = 0.0
     cells_per_sample: tuple[int, ...] = (1,)
     generated: float = 0.1
@@ -50,9 +52,8 @@ class EpisodeSettings:
         sizes = (self.episodes, *self.reference_sizes, *self.cells_per_sample)
         if self.queries < 2 or min(sizes) < 1 or not self.reference_sizes or not self.cells_per_sample:
             raise ConfigError("sizes of episodes must be 1 or more, queries 2 or more", value=str(self))
-        if not all(
-            0 <= share <= 1 for share in (self.positive_only, self.rest, self.hidden_genes, self.generated)
-        ):
+        shares = (self.positive_only, self.rest, self.hidden_strongest, self.hidden_genes, self.generated)
+        if not all(0 <= share <= 1 for share in shares):
             raise ConfigError("shares of episodes lie between 0 and 1", value=str(self))
 
 
@@ -163,15 +164,12 @@ DEFAULT = Preset(
     noise=64,
     missing_genes="mask",
     loss="per_example",
-    generated_share=0.0,
     episodes=EpisodeSettings(
-        episodes=4, queries=16, reference_sizes=(5, 10, 20, 30), rest=0.3, hidden_genes=0.2,
-        cells_per_sample=(1, 10, 50),
+        episodes=4, queries=16, reference_sizes=(5, 10, 20, 30), rest=0.3, hidden_strongest=0.7,
+        hidden_genes=0.9, cells_per_sample=(1, 10, 50), generated=0.0,
     ),
-    stages=(Stage("pretrain", "any", generator=True, epochs=10, steps=20, rate_discriminator=0.01,
-                  rate_generator=0.01),),
-    adapting=Stage("adapt", "own", generator=True, epochs=5, steps=10, rate_discriminator=0.005,
-                   rate_generator=0.01),
+    stages=(Stage("pretrain", "any", generator=False, epochs=5, steps=10, rate_discriminator=0.003),),
+    adapting=Stage("adapt", "own", generator=False, epochs=2, steps=10, rate_discriminator=0.001),
 )  # fmt: skip
 """What we found better: heads solved from the references, contrasts remembered from pretraining, genes that
 were not measured masked, the log loss of each example, and a generator with noise (docs/decisions/0011)."""

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from consilience.measures.privacy import Privacy
     from consilience.measures.release import PrivacyThresholds
 
+    Sets = tuple[Samples, Samples, Samples]
+    """Training, held-out and synthetic samples."""
+
 LEAST_PATIENTS = 2
 LEAST_JUDGED = 4
 TRIAL_HELD_OUT = 0.3
@@ -93,12 +96,14 @@ def synthesise(
     labels = _labels(references, label)
     sizes = {one: _size(n, fold, int((references.labels == one).sum())) for one in labels}
     made = _make(model, references, sizes, seed)
+    sets: Sets | None
     if held_out is not None:
-        judged_by, trial = "held-out patients", (references, _prepared(model, held_out), made.samples)
-        _check_held_out(references, trial[1], labels)
+        others = _prepared(model, held_out)
+        _check_held_out(references, others, labels)
+        judged_by, sets = "held-out patients", (references, others, made.samples)
     else:
-        judged_by, trial = "a trial on part of the donors", _trial(model, references, labels, seed)
-    figures = _judged(trial, labels, judged_by, thresholds, seed)
+        judged_by, sets = "a trial on part of the donors", _trial(model, references, labels, seed)
+    figures = _judged(sets, labels, judged_by, thresholds, seed)
     return Synthetic(
         samples=made.samples,
         provenance={
@@ -196,9 +201,7 @@ def _drawer(
     return draw
 
 
-def _trial(
-    model: Maker, references: Samples, labels: tuple[str, ...], seed: int
-) -> tuple[Samples, Samples, Samples] | None:
+def _trial(model: Maker, references: Samples, labels: tuple[str, ...], seed: int) -> Sets | None:
     """Some donors of every label held out, samples made from the others; None with too few patients."""
     kept = references.take(np.isin(references.labels, labels))
     out: set[str] = set()
@@ -221,7 +224,7 @@ def _trial(
 
 
 def _judged(
-    sets: tuple[Samples, Samples, Samples] | None, labels: tuple[str, ...], judged_by: str,
+    sets: Sets | None, labels: tuple[str, ...], judged_by: str,
     thresholds: PrivacyThresholds | None, seed: int,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     """Fidelity, privacy, metrics and release of (train, held out, synthetic)."""
@@ -230,12 +233,12 @@ def _judged(
     from consilience.measures.privacy import privacy
     from consilience.measures.release import BALANCED, release_gate
 
-    sets = sets and (*(one.take(np.isin(one.labels, labels)) for one in sets[:2]), sets[2])
-    if sets is None or min(len(one) for one in sets) < LEAST_JUDGED:
+    parts = [one.take(np.isin(one.labels, labels)) for one in sets or ()]
+    if min((len(one) for one in parts), default=0) < LEAST_JUDGED:
         why = "not judged: too few patients to hold some out, and what is not judged is not released"
         release = {"passed": False, "judged_by": "nothing", "reasons": [why], "notes": []}
         return {"fidelity": {}, "privacy": {}, "metrics": {}, "release": release}
-    train, held_out, made = sets
+    train, held_out, made = parts
     of = (train.labels, held_out.labels, made.labels)
     closeness = fidelity(
         real_train=train.values, real_held_out=held_out.values, synthetic=made.values, labels=of, seed=seed

@@ -7,7 +7,7 @@ and the moments of its genes), so that gradient steps refine and never have to s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ import numpy as np
 from consilience.foundation.errors import DataError
 from consilience.learning.players import Loss, Player
 from consilience.learning.schedule import Schedule
-from consilience.rnagan.contrasts import remember, softened
+from consilience.rnagan.contrasts import MIN_DONORS, remember, softened
 from consilience.rnagan.corpus import CohortTasks, Corpus
 from consilience.rnagan.episodes import EpisodeBatch
 from consilience.rnagan.presets import Preset, Stage
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 500
 """Rows of a cohort that enter the moments of its genes."""
+MOST_IN_GROUP = 40
+"""Samples of one kind that enter the generator's factors."""
 FEW, SLOW = 64, 0.01
 """Parameters of up to FEW numbers say how much to trust what; the default's larger ones begin at closed-form
 values and move slower by SLOW."""
@@ -54,16 +56,20 @@ def train(
     device: str = "cpu",
     folder: Path | None = None,
     key: Mapping[str, Any] | None = None,
-    keep: int = 0,
+    keep: bool = False,
 ) -> Trained:
     """Train both networks in place through `stages`; stages whose kind of cohort is absent are passed over.
 
     `folder` holds one checkpoint folder for each stage, and an interrupted training goes on where it was.
-    `keep`: how many contrasts that the discriminator has are kept beside those of this corpus (adapting).
+    `keep`: the discriminator keeps its contrasts beside those of this corpus (adapting).
     """
     from consilience.learning.fit import fit
 
-    tasks = begin_from(discriminator, corpus, keep=keep) if preset.name == "default" else ()
+    tasks: tuple[tuple[str, ...], ...] = ()
+    if preset.name == "default":
+        tasks = begin_from(discriminator, corpus, keep=keep)
+        if not keep:  # a study's own patients are too few to say more of the factors
+            begin_factors(generator, corpus)
     history: list[dict[str, Any]] = []
     used = device
     for number, stage in enumerate(stages):
@@ -87,23 +93,41 @@ def train(
     return Trained(tuple(history), tasks, used)
 
 
-def begin_from(discriminator: Any, corpus: Corpus, *, keep: int) -> tuple[tuple[str, ...], ...]:
-    """Put the corpus's contrasts and gene moments into the default discriminator; returns the tasks' names."""
+def begin_from(discriminator: Any, corpus: Corpus, *, keep: bool = False) -> tuple[tuple[str, ...], ...]:
+    """Put the corpus's contrasts and gene moments into the default discriminator; returns its tasks.
+
+    `keep`: contrasts that it has stay as far as there is room (adapting), else they go.
+    """
     import torch
 
     cohorts = corpus.cohorts()
     softening = float(discriminator.log_softening.detach().exp()) if discriminator.soften else None
-    room = discriminator.vector_size - keep
-    found = remember(cohorts, most=room, softening=softening)
+    size = discriminator.vector_size
+    found = remember(cohorts, most=size // 4 if keep else size, softening=softening)
     mean, variance = gene_moments(cohorts, softening=softening)
     with torch.no_grad():
-        old = discriminator.gene_contrasts[:keep].clone()
+        old = discriminator.gene_contrasts.clone() if keep else torch.zeros(0, len(mean))
+        every = torch.cat([torch.from_numpy(found.directions), old])[:size]
         discriminator.gene_contrasts.zero_()
-        discriminator.gene_contrasts[: len(found.directions)] = torch.from_numpy(found.directions)
-        discriminator.gene_contrasts[len(found.directions) : len(found.directions) + keep] = old
+        discriminator.gene_contrasts[: len(every)] = every
         discriminator.gene_mean.copy_(torch.from_numpy(mean))
         discriminator.gene_variance.copy_(torch.from_numpy(variance))
     return found.names
+
+
+def begin_factors(generator: Any, corpus: Corpus) -> None:
+    """Give the default generator the principal axes of the variation within kinds as its first factors."""
+    import torch
+
+    groups = []
+    for cohort in corpus.cohorts():
+        for family in cohort.families:
+            for level in family.levels:
+                if np.unique(level.donors).size >= MIN_DONORS:
+                    rows = np.linspace(0, level.rows.size - 1, min(level.rows.size, MOST_IN_GROUP)).astype(int)
+                    groups.append(torch.from_numpy(cohort.rows.dense(level.rows[rows, None])))
+    if groups:
+        generator.start_from(groups)
 
 
 def gene_moments(cohorts: tuple[CohortTasks, ...], *, softening: float | None) -> tuple[Any, Any]:
@@ -146,8 +170,16 @@ def _players(
         return torch.optim.AdamW([group for group in groups if group["params"]], betas=preset.betas,
                                  weight_decay=preset.weight_decay)  # fmt: skip
 
-    losses = _published_losses if preset.name == "published" else _default_losses
-    of_discriminator, of_generator = losses(discriminator, generator, preset, stage)
+    if preset.name == "default":
+        from consilience.rnagan.generator_losses import generator_player
+
+        players = [Player("discriminator", discriminator, adam(discriminator, stage.rate_discriminator),
+                          _log_loss(discriminator))]  # fmt: skip
+        if stage.generator:
+            own = stage.data == "own"
+            players.append(generator_player(generator, rate=stage.rate_generator, only_shares=own))  # type: ignore[arg-type]
+        return players
+    of_discriminator, of_generator = _published_losses(discriminator, generator, stage)
     players = [
         Player(
             "discriminator", discriminator, adam(discriminator, stage.rate_discriminator), of_discriminator
@@ -158,36 +190,27 @@ def _players(
     return players
 
 
-def _default_losses(discriminator: Any, generator: Any, preset: Preset, stage: Stage) -> tuple[Any, Any]:
-    """Log loss of each query; the generator's proper score against other samples of the same kind."""
+def _log_loss(discriminator: torch.nn.Module) -> Callable[[EpisodeBatch, torch.Generator], Loss]:
+    """Log loss of each query."""
     from torch.nn.functional import binary_cross_entropy_with_logits
 
-    from consilience.rnagan.generator_losses import episode_loss
-
-    def of_discriminator(batch: EpisodeBatch, noise: torch.Generator) -> Loss:
+    def loss(batch: EpisodeBatch, noise: torch.Generator) -> Loss:
         logits = discriminator(batch.query, batch.positive, batch.negative, observed=batch.observed)
-        wanted = batch.labels.to(logits.dtype)
         right = ((logits > 0) == batch.labels).float().mean()
-        return Loss(binary_cross_entropy_with_logits(logits, wanted), {"right": right.detach()})
+        return Loss(binary_cross_entropy_with_logits(logits, batch.labels.to(logits.dtype)), {"right": right})
 
-    def of_generator(batch: EpisodeBatch, noise: torch.Generator) -> Loss:
-        return Loss(episode_loss(generator, batch, noise))
-
-    return of_discriminator, of_generator
+    return loss
 
 
-def _published_losses(discriminator: Any, generator: Any, preset: Preset, stage: Stage) -> tuple[Any, Any]:
+def _published_losses(discriminator: Any, generator: Any, stage: Stage) -> tuple[Any, Any]:
     """The authors' -log of the mean score."""
-    import torch
-
     from consilience.rnagan.published_losses import discriminator_loss, generator_loss
 
     def of_discriminator(batch: EpisodeBatch, noise: torch.Generator) -> Loss:
-        chosen = torch.rand(batch.labels.shape, generator=noise, device=batch.labels.device)
         return Loss(discriminator_loss(
             discriminator, query=batch.query, labels=batch.labels, positive=batch.positive,
             negative=batch.negative, observed=batch.observed,
-            generator=generator if stage.generator else None, chosen=chosen < preset.generated_share,
+            generator=generator if stage.generator else None, chosen=batch.chosen,
         ))  # fmt: skip
 
     def of_generator(batch: EpisodeBatch, noise: torch.Generator) -> Loss:

@@ -11,13 +11,17 @@ from typing import Any
 
 from consilience.foundation.files import write_text
 from consilience.foundation.places import ROOT
-from consilience.study.sections import Config, Section, SimulationSection
+from consilience.study.sections import Config, RnaganSection, Section, SimulationSection
 from consilience.study.sheet import sheet_columns_table
 
 DEMO = Config(
-    simulation=SimulationSection(cohorts={"rare_geo": {"n_case": 8, "n_control": 12, "n_outliers": 1}})
+    simulation=SimulationSection(cohorts={"rare_geo": {"n_case": 8, "n_control": 12, "n_outliers": 1}}),
+    rnagan=RnaganSection(
+        effort=0.2, draws=20, splits=4, permutations=20, resamples=3, transfer=[["tissue_geo", "rare_geo"]]
+    ),
 )
-"""The study of config/config.yaml: the defaults, and a rare disease that has few patients."""
+"""The study of config/config.yaml: the defaults, but a rare disease that has few patients, and fewer
+repetitions where they cost minutes, so that it is done soon."""
 
 HEADER = """\
 # yaml-language-server: $schema=schema.json

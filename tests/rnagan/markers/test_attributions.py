@@ -167,17 +167,19 @@ def test_a_contrast_of_references_is_the_published_difference() -> None:
 
 def test_own_pathway_inputs_are_read_where_they_are_offered() -> None:
     class WithPathways:
-        pathways = ("A", "B")
+        feature_names = ("A", "B", *(f"G{g}" for g in range(12)))
         weight = torch.tensor([2.0, -1.0] + [0.0] * 12)
 
         def features(self, x):
             return torch.cat([x[..., :6].mean(-1, keepdim=True), x[..., 6:].mean(-1, keepdim=True), x], -1)
 
-        def score_features(self, features, positive, negative):
-            return features @ self.weight
+        def of_features(self, query, positive, negative):
+            assert positive.shape == (6, 14)
+            assert negative.shape == (7, 14)
+            return query @ self.weight
 
         def __call__(self, query, positive, negative):
-            return self.score_features(self.features(query), positive, negative)
+            return self.of_features(*(self.features(side) for side in (query, positive, negative)))
 
     question = ask(WithPathways())
     found = own_effects(question, ["B", "A", "C"], positive=np.array([True, True, False, False, False]))

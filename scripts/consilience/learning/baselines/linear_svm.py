@@ -28,7 +28,7 @@ def fit_predict(
     from sklearn.svm import SVC
 
     x, query = rotated(*pareto_scaled(*checked(train, labels, test)))
-    machine = SVC(kernel="linear", C=COST, class_weight="balanced")
+    machine = SVC(kernel="linear", C=COST, class_weight="balanced", tol=1e-8)
     machine.fit(x, labels)
     return squashed(np.asarray(machine.decision_function(query)), among=machine.decision_function(x))
 

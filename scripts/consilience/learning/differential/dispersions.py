@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from consilience.learning.differential.information import Information
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 LEAST = 1e-8
 GRID = 16
-GOLDEN_STEPS = 18
+GOLDEN_STEPS = 14
 OUTLIER_SD = 2.0
 """A gene whose own dispersion lies so many standard deviations above the trend keeps it."""
 LEAST_PRIOR_VARIANCE = 0.25
@@ -104,9 +106,8 @@ def adjusted_likelihood(
         gammaln(counts + size) - gammaln(size) + counts * np.log(mu) + size * np.log(size)
         - (counts + size) * np.log(mu + size)
     ).sum(axis=0)  # fmt: skip
-    weights = mu / (1 + alpha * mu)
-    information = np.einsum("ni,ng,nj->gij", design, weights, design, optimize=True)
-    return np.asarray(likelihood - 0.5 * np.linalg.slogdet(information)[1])
+    information = Information.of(mu / (1 + alpha * mu), design)
+    return np.asarray(likelihood - 0.5 * information.log_determinant)
 
 
 def fitted_trend(

@@ -12,6 +12,7 @@ import numpy as np
 
 from consilience.foundation.errors import DataError
 from consilience.learning.differential.dispersions import LEAST, dispersions
+from consilience.learning.differential.information import Information
 from consilience.learning.differential.method import (
     Differential,
     DifferentialMethod,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 LEAST_MU = 0.5
-RIDGE = 1e-6
 LARGEST = 30.0
 STEPS = 100
 
@@ -96,9 +96,9 @@ def fit(
         mu = np.maximum(np.exp(design @ beta[active].T + offset), LEAST_MU)
         weights = mu / (1 + a * mu)
         working = np.log(mu) - offset + (y - mu) / mu
-        information = _information(design, weights)
-        right = np.einsum("ni,ng->gi", design, weights * working, optimize=True)
-        beta[active] = np.clip(np.linalg.solve(information, right[..., None])[..., 0], -LARGEST, LARGEST)
+        right = design.T @ (weights * working)
+        solved = Information.of(weights, design).solve(right[0], right[1:])
+        beta[active] = np.clip(solved, -LARGEST, LARGEST)
         mu = np.maximum(np.exp(design @ beta[active].T + offset), LEAST_MU)
         size = 1 / a
         now = -2 * (y * np.log(mu) - (y + size) * np.log(mu + size) + size * np.log(size)).sum(axis=0)
@@ -109,19 +109,8 @@ def fit(
             break
     fitted = np.asarray(np.exp(design @ beta.T + offset), dtype=np.float64)
     mu = np.maximum(fitted, LEAST_MU)
-    weights = mu / (1 + alpha * mu)
-    bread = np.linalg.inv(_information(design, weights))
-    meat = np.einsum("ni,ng,nj->gij", design, weights, design, optimize=True)
-    error = np.sqrt(np.einsum("gi,gij,gj->g", bread[:, 0], meat, bread[:, 0], optimize=True))
+    error = 1 / np.sqrt(Information.of(mu / (1 + alpha * mu), design).schur)
     return np.asarray(beta, dtype=np.float64), fitted, np.asarray(error, dtype=np.float64)
-
-
-def _information(
-    design: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """X'WX of each gene with a tiny ridge (G, p, p)."""
-    information = np.einsum("ni,ng,nj->gij", design, weights, design, optimize=True)
-    return np.asarray(information + RIDGE * np.eye(design.shape[1]))
 
 
 METHOD = DifferentialMethod(

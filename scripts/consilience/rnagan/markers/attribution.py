@@ -67,7 +67,7 @@ class AttributionSettings:
     steps: int = 8
     most_steps: int = 64
     tolerance: float = 0.02
-    exact_genes: int | None = 256
+    exact_genes: int | None = 128
     step: float = 0.05
 
 

@@ -30,9 +30,9 @@ def ranked_enrichment(
 ) -> pd.DataFrame:
     """Preranked GSEA (Subramanian 2005) of signed effects (genes,), one row per pathway of a fitting size.
 
-    Genes with effect 0 stay in the ranking (they are its middle). Ties are broken by gene name, so that the
-    result does not depend on the order of genes. Columns: pathway, es, nes, p, fdr, n_genes (measured),
-    leading (genes of the leading edge, joined by a semicolon).
+    What counts is the order from the strongest pedal to the strongest brake, ties in the order of names.
+    Columns: pathway, es, nes (positive: among the pedals), p, fdr, n_genes (measured), leading (genes of the
+    leading edge, joined by a semicolon).
     """
     import pandas as pd
 
@@ -53,9 +53,10 @@ def ranked_enrichment(
     ranking = pd.DataFrame({"gene": list(genes), "effect": effect}).sort_values(
         ["effect", "gene"], ascending=[False, True]
     )
-    # values that all differ, in the same order: gseapy orders ties as its sort happens to leave them
-    apart = 1e-9 * float(np.abs(effect).max()) / len(ranking)
-    ranking["effect"] -= apart * np.arange(len(ranking))
+    # Ranks from 1 to -1 instead of effects: a few huge effects would outweigh all others, and when most effects
+    # have one sign, gseapy finds no permuted score of the other to compare with (it then answers p = 1). Ties
+    # are in the order of names: gseapy would leave them as its sort happens to.
+    ranking["effect"] = np.linspace(1.0, -1.0, len(ranking))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = gseapy.prerank(

@@ -11,7 +11,7 @@ import numpy as np
 
 from consilience.foundation.seeds import stream
 from consilience.rnagan.markers.attribution import Question
-from consilience.rnagan.markers.scorer import checked, logits, tensor
+from consilience.rnagan.markers.scorer import BLOCK_ENTRIES, checked, logits, tensor
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -68,20 +68,22 @@ def mixed_differences(question: Question, genes: npt.NDArray[np.intp]) -> npt.ND
     """
     first, second = np.array(list(combinations(range(len(genes)), 2)), dtype=np.intp).reshape(-1, 2).T
     low, high = question.negative_mean[genes], question.positive_mean[genes]
-    found = np.empty((len(question.query), first.size))
-    for row, query in enumerate(question.query):
-        base = np.array(query, dtype=np.float64)
-        base[genes] = low
-        points = np.repeat(base[None], 1 + len(genes) + first.size, axis=0)
-        single = np.arange(len(genes))
-        points[1 + single, genes] = high
-        pair = 1 + len(genes) + np.arange(first.size)
-        points[pair, genes[first]] = high[first]
-        points[pair, genes[second]] = high[second]
-        score = logits(question.scorer, points, question.positive, question.negative)
-        alone = score[1 + single]
-        found[row] = score[pair] - alone[first] - alone[second] + score[0]
-    return found
+    n, single = len(question.query), 1 + np.arange(len(genes))
+    pair = 1 + len(genes) + np.arange(first.size)
+    score = np.empty((n, 1 + len(genes) + first.size))
+    each = max(1, BLOCK_ENTRIES // (score.shape[1] * question.query.shape[1]))
+    for start in range(0, n, each):
+        base = question.query[start : start + each].astype(np.float64)
+        base[:, genes] = low
+        points = np.repeat(base[:, None], score.shape[1], axis=1)
+        points[:, single, genes] = high
+        points[:, pair, genes[first]] = high[first]
+        points[:, pair, genes[second]] = high[second]
+        flat = points.reshape(-1, points.shape[-1])
+        scores = logits(question.scorer, flat, question.positive, question.negative)
+        score[start : start + each] = scores.reshape(len(base), -1)
+    alone = score[:, single]
+    return score[:, pair] - alone[:, first] - alone[:, second] + score[:, :1]
 
 
 def second_derivatives(question: Question, genes: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:

@@ -63,17 +63,19 @@ def changed(
     scorer = question.scorer
     positive, negative = tensor(scorer, question.positive), tensor(scorer, question.negative)
     query = tensor(scorer, question.query)
-    new = tensor(scorer, np.broadcast_to(values, (len(question.query), len(genes))))
-    found = np.empty((len(question.query), len(genes)))
+    shape = (len(question.query), len(genes))
+    new = tensor(scorer, np.broadcast_to(values, shape)).reshape(-1)
+    place = torch.as_tensor(genes, device=query.device).repeat(shape[0])
+    row = torch.arange(shape[0], device=query.device).repeat_interleave(shape[1])
+    found = np.empty(shape[0] * shape[1])
     width = max(1, BLOCK_ENTRIES // max(1, query.shape[1]))
     with torch.inference_mode():
-        for row in range(len(query)):
-            for start in range(0, len(genes), width):
-                part = torch.as_tensor(genes[start : start + width], device=query.device)
-                block = query[row].expand(len(part), -1).clone()
-                block[torch.arange(len(part)), part] = new[row, start : start + width]
-                found[row, start : start + width] = checked(scorer(block, positive, negative), len(part))
-    return found
+        for start in range(0, found.size, width):
+            part = slice(start, start + width)
+            block = query[row[part]]
+            block[torch.arange(len(block), device=query.device), place[part]] = new[part]
+            found[part] = checked(scorer(block, positive, negative), len(block))
+    return found.reshape(shape)
 
 
 def _quickly(question: Question, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -19,23 +19,23 @@ def own_effects(
 ) -> npt.NDArray[np.float64] | None:
     """Effects (P,) of the pathway inputs called `names`, by gradients; NaN for unknown names.
 
-    A scorer that offers `pathways` (names), `features(samples) -> (n, P + G)` (pathways, then genes) and
-    `score_features(features, positive, negative)` is asked; for others there is None. `positive` (n,) labels
-    of the queries.
+    A scorer that offers `feature_names` (pathways, then genes), `features(samples) -> (n, P + G)` and
+    `of_features(query, positive, negative)`, all three as features, is asked; for others there is None.
+    `positive` (n,) labels of the queries.
     """
     import torch
 
     scorer = question.scorer
-    if not all(hasattr(scorer, need) for need in ("pathways", "features", "score_features")):
+    if not all(hasattr(scorer, need) for need in ("feature_names", "features", "of_features")):
         return None
-    own = list(scorer.pathways)  # type: ignore[attr-defined]
-    refs = [tensor(scorer, side) for side in (question.positive, question.negative)]
+    own = list(scorer.feature_names)[: -question.query.shape[1]]  # type: ignore[attr-defined]
+    sides = (question.query, question.positive, question.negative)
     with torch.no_grad():
-        inputs = scorer.features(tensor(scorer, question.query))  # type: ignore[attr-defined]
-        means = [scorer.features(side)[:, : len(own)].mean(dim=0) for side in refs]  # type: ignore[attr-defined]
+        inputs, *refs = (scorer.features(tensor(scorer, side)) for side in sides)  # type: ignore[attr-defined]
+    means = [side[:, : len(own)].mean(dim=0) for side in refs]
     inputs = inputs.detach().clone().requires_grad_(True)
     with torch.enable_grad():
-        score = scorer.score_features(inputs, *refs)  # type: ignore[attr-defined]
+        score = scorer.of_features(inputs, *refs)  # type: ignore[attr-defined]
         checked(score, len(inputs))
         (slope,) = torch.autograd.grad(score.sum(), inputs)
     distance = (inputs.detach()[:, : len(own)] - (means[0] + means[1]) / 2).cpu().numpy().astype(np.float64)

@@ -24,8 +24,7 @@ class Scorer(Protocol):
 
     Queries are scored one by one: the logit of one does not depend on the others. A scorer may also offer
     `occluded(query, values, positive, negative) -> (n, G)`: the logits with feature g of a query set to
-    `values[g]`, computed faster than by scoring n × G queries; and `features(samples) -> (n, P + G)` with
-    `score_features(features, positive, negative)`: its own pathway inputs followed by the genes.
+    `values[g]`, computed faster than by scoring n × G queries; and its own pathway inputs (see `own_inputs`).
     """
 
     def __call__(

@@ -35,7 +35,7 @@ class MarkerSettings:
     interactions: int = 10
     references: int = 30
     per_unit: int = 16
-    steps: int = 2
+    steps: int = 1
     published: bool = False
     seed: int = 0
     attribution: AttributionSettings = field(default_factory=AttributionSettings)

@@ -27,7 +27,7 @@ from consilience.foundation.errors import ModelError
 from consilience.foundation.seeds import stream
 from consilience.measures.distances import canonical_order
 from consilience.pathways.wiring import Wiring
-from consilience.rnagan.networks.margins_layer import Margins, normal_scores, prepare_margins, turn_back
+from consilience.rnagan.networks.margins_layer import normal_scores, prepare_margins, turn_back
 
 LEAST_REFERENCES = 2
 N_STATISTICS = 4
@@ -47,10 +47,10 @@ class GeneratorSizes:
 
     noise: int = 64
     hidden: int = 8
-    kept: float = 0.5
+    kept: float = 0.9
     strong: float = 3.0
-    tail: float = 0.5
-    prior: float = 0.5
+    tail: float = 0.2
+    prior: float = 0.1
     uneven: float = 1.0
 
 
@@ -107,14 +107,13 @@ class DefaultGenerator(nn.Module):
         kept, strong, tail, prior, uneven = self.shares(references, spectrum.shares)
         margins = prepare_margins(references, tail=tail, prior=prior)
         of_strong = _strong(spectrum.shares, strong)
-        of_weak = kept * (1 - of_strong)
-        left = (1 - spectrum.variances(of_strong + of_weak)).clamp(min=0).sqrt()
+        keep = of_strong + kept * (1 - of_strong)
+        left = (1 - spectrum.variances(keep)).clamp(min=0).sqrt()
         n = len(references)
-        weak = spectrum.rotated(of_weak, _orthogonal(n, noise))
-        weak = weak + left * self.fresh(n, noise, like=references)
+        span = spectrum.rotated(keep, _orthogonal(n, noise))
         # patients differ in how far they lie from the others, in all genes at once
-        weak = weak * spectrum.amplitudes(of_strong, uneven, noise)
-        mixed = spectrum.rotated(of_strong, _orthogonal(n, noise)) + weak - weak.mean(dim=0)
+        own = left * self.fresh(n, noise, like=references) * spectrum.amplitudes(of_strong, uneven, noise)
+        mixed = span + own - own.mean(dim=0)
         return turn_back(mixed, margins).to(references.dtype)
 
     def fresh(self, n: int, noise: torch.Generator, *, like: torch.Tensor) -> torch.Tensor:
@@ -196,7 +195,8 @@ class _Spectrum:
     def rotated(self, keep: torch.Tensor, rotation: torch.Tensor) -> torch.Tensor:
         """Scores of R new samples, (R, G), with the share `keep` (R − 1,) of each direction's variance."""
         weights = rotation.to(self.scores.device) @ (self.vectors * keep.double().sqrt()) @ self.vectors.T
-        return (weights @ self.scores).float()
+        turned: torch.Tensor = (weights @ self.scores).float()
+        return turned
 
     def amplitudes(
         self, of_strong: torch.Tensor, uneven: torch.Tensor, noise: torch.Generator
@@ -208,12 +208,14 @@ class _Spectrum:
         lot = torch.randperm(n, generator=noise).to(length.device)
         jitter = torch.exp(0.1 * torch.randn(n, generator=noise)).to(length.device)
         size = (length[lot].sqrt() * jitter) ** uneven
-        return (size / size.square().mean().sqrt())[:, None]
+        even: torch.Tensor = size / size.square().mean().sqrt()
+        return even[:, None]
 
     def variances(self, keep: torch.Tensor) -> torch.Tensor:
         """Variance of each gene that is kept: (G,)."""
         axes = self.vectors.T @ self.scores
-        return (keep.double() @ axes.square() / len(keep)).float()
+        kept: torch.Tensor = (keep.double() @ axes.square() / len(keep)).float()
+        return kept
 
 
 def _strong(shares: torch.Tensor, strong: torch.Tensor) -> torch.Tensor:
@@ -228,7 +230,8 @@ def _orthogonal(n: int, noise: torch.Generator) -> torch.Tensor:
     basis, _ = torch.linalg.qr(torch.cat([ones, torch.eye(n, dtype=torch.float64)[:, 1:]], dim=1))
     inner, upper = torch.linalg.qr(torch.randn(n - 1, n - 1, generator=noise, dtype=torch.float64))
     inner = inner * torch.where(torch.diagonal(upper) < 0, -1.0, 1.0)
-    return basis[:, 1:] @ inner @ basis[:, 1:].T + 1 / n
+    turned: torch.Tensor = basis[:, 1:] @ inner @ basis[:, 1:].T
+    return turned + 1 / n
 
 
 def _normal(rng: np.random.Generator, shape: tuple[int, ...], sd: float) -> torch.Tensor:
@@ -256,6 +259,3 @@ def _check(references: torch.Tensor, n: int, n_genes: int) -> None:
         )  # fmt: skip
     if not bool(torch.isfinite(references).all()):
         raise ModelError("references with values that are no numbers")
-
-
-__all__ = ["DefaultGenerator", "GeneratorSizes", "Margins"]

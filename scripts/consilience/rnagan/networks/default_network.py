@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from consilience.foundation.seeds import stream
 from consilience.pathways.layer import PathwayLinear
 from consilience.pathways.wiring import Wiring
-from consilience.rnagan.presets import Preset
 from consilience.rnagan.networks.reference_scale_network import Scaled, gene_weights, scale, within_variance
 from consilience.rnagan.networks.solved_head_network import (
     Direction,
@@ -30,6 +29,7 @@ from consilience.rnagan.networks.solved_head_network import (
     separation,
     solve_direction,
 )
+from consilience.rnagan.presets import Preset
 
 HEADS = ("genes", "z_scores", "pathways", "genes_and_contrasts", "contrasts")
 LARGEST_TRUST = 2.0
@@ -231,7 +231,7 @@ class DefaultDiscriminator(nn.Module):
         return _scores(solve_direction(own, folds, shrinkage), own, asked)
 
     def _stacked(self, names: list[str], scores: list[tuple[Tensor, Tensor]], folds: Folds) -> Tensor:
-        """Join the heads by what left-out references say of each, then put the sum on the scale of log-odds."""
+        """Join the heads by what left-out references say of each, on the scale of log-odds."""
         effects, asked, left = [], [], []
         for queries, left_out in scores:
             effect, sd, _ = separation(left_out, folds)
@@ -277,7 +277,9 @@ def build_default(preset: Preset, wiring: Wiring, *, seed: int) -> tuple[Default
     discriminator = DefaultDiscriminator(
         wiring, pathways=preset.pathways, vector_size=preset.hidden[1], soften=soften, seed=seed
     )
-    return discriminator, DefaultGenerator(wiring, noise=preset.noise, seed=seed)
+    return discriminator, DefaultGenerator(
+        wiring.genes, wiring=wiring if wiring.pathways else None, seed=seed
+    )
 
 
 def _gene_products(views: Views, weighting: int) -> tuple[Tensor, Tensor]:

@@ -114,4 +114,5 @@ def moderated_sd(references: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
 def _quantiles(n: int) -> torch.Tensor:
     """Normal quantiles at (k + ½) / n: (n,)."""
     share = (torch.arange(n, dtype=torch.float64) + 0.5) / n
-    return torch.special.ndtri(share).float()
+    quantiles: torch.Tensor = torch.special.ndtri(share).float()
+    return quantiles

@@ -5,7 +5,7 @@ is needed are their inner products. Leaving one reference out is a change of wei
 solved in one batch. Everything is differentiable (closed-form heads: Bertinetto 2019, arXiv 1805.08136; Lee
 2019, arXiv 1904.03758), so that what feeds the head can be trained through it.
 
-Throughout: m references, n queries, M sets of weights of the references (row 0: all; row 1 + i: all but i).
+Throughout: m references, M sets of weights of the references (row 0: all; row 1 + i: all but i), k features.
 """
 
 from __future__ import annotations
@@ -15,43 +15,55 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+LARGEST_EFFECT = 30.0
+"""Kinds that lie farther apart than this many standard deviations are taken to lie so far apart."""
+SMALL_SD = 1e-5
+
 
 @dataclass(frozen=True)
 class Folds:
     """Weights of the references.
 
-    `weights` (M, m) of 0 and 1; `positive` (m,) bool; `usable` (m,) bool: leaving it out leaves both kinds
-    with a reference.
+    `weights` (M, m) of 0 and 1; `positive` (m,) truths; `usable` (m,) truths: leaving it out leaves both
+    kinds with a reference; `complete`: all of them are usable.
     """
 
     weights: Tensor
     positive: Tensor
     usable: Tensor
+    complete: bool
+
+    @property
+    def averages(self) -> tuple[Tensor, Tensor]:
+        """Weights that average the positive and the negative references of each fold, each (M, m)."""
+        positive, negative = self.weights * self.positive, self.weights * ~self.positive
+        return (
+            positive / positive.sum(-1, keepdim=True).clamp(min=1),
+            negative / negative.sum(-1, keepdim=True).clamp(min=1),
+        )
 
 
 def leave_one_out(n_positive: int, n_negative: int, *, like: Tensor) -> Folds:
-    """All references, then all but each one of them."""
+    """All references, then all but each one of them; type and device as `like`."""
     m = n_positive + n_negative
     positive = torch.arange(m, device=like.device) < n_positive
     weights = torch.cat([like.new_ones(1, m), 1 - torch.eye(m, dtype=like.dtype, device=like.device)])
     left = torch.where(positive, n_positive - 1, n_negative - 1)
-    return Folds(weights, positive, left >= 1)
+    return Folds(weights, positive, left >= 1, min(n_positive, n_negative) > 1)
 
 
 @dataclass(frozen=True)
 class Direction:
     """Discriminant directions as combinations of the references.
 
-    `coefficients` (..., M, m) and `middle` (..., M): the score of x is its inner products with the references
-    times the coefficients, minus the middle (which lies half-way between the kinds).
+    `coefficients` (..., M, m) and `middle` (..., M): the score of a sample is its inner products with the
+    references times the coefficients, minus the middle (which lies half-way between the kinds). `gap` (...):
+    how far the means of the two kinds lie apart in the scores by all references.
     """
 
     coefficients: Tensor
     middle: Tensor
-
-    def of_queries(self, products: Tensor) -> Tensor:
-        """Scores of queries by all references: products (..., n, m) → (..., n)."""
-        return (products @ self.coefficients[..., 0, :, None])[..., 0] - self.middle[..., :1]
+    gap: Tensor
 
     def left_out(self, products: Tensor) -> Tensor:
         """Each reference's score by the others: products (..., m, m) or one for each fold → (..., m)."""
@@ -61,58 +73,98 @@ class Direction:
 
 def _own_rows(products: Tensor) -> Tensor:
     """Row i of the products as they are in the fold that leaves i out: (..., M, m, m) → (..., m, m)."""
-    m = products.shape[-1]
-    rows = torch.arange(m, device=products.device)
+    rows = torch.arange(products.shape[-1], device=products.device)
     return products[..., 1 + rows, rows, :]
-
-
-def class_weights(folds: Folds) -> tuple[Tensor, Tensor]:
-    """Weights that average the positive and the negative references of each fold, each (M, m)."""
-    positive = folds.weights * folds.positive
-    negative = folds.weights * ~folds.positive
-    return positive / positive.sum(-1, keepdim=True).clamp(min=1), negative / negative.sum(
-        -1, keepdim=True
-    ).clamp(min=1)
 
 
 def solve_direction(products: Tensor, folds: Folds, shrinkage: Tensor) -> Direction:
     """Ridge discriminant directions in the span of the references.
 
-    products (..., m, m), or (..., M, m, m) where they differ by fold; `shrinkage` relative to the mean
-    within-kind variance: 0 is Fisher's direction, infinity the difference of the means.
+    products (..., 1, m, m), or (..., M, m, m) where they differ by fold; `shrinkage` relative to the mean
+    within-kind variance: 0 is Fisher's direction, infinity the difference of the means. In the features
+    themselves the direction is (W + ridge)^-1 (mean of positives - mean of negatives) times the ridge, with W
+    the scatter within the kinds and ridge = shrinkage * trace(W) / references.
     """
-    if products.ndim < 3 or products.shape[-3] != len(folds.weights):
-        products = products[..., None, :, :]
-    average_positive, average_negative = class_weights(folds)
-    contrast = average_positive - average_negative
-    weights, is_positive = folds.weights, folds.positive.to(products.dtype)
-    own_mean = (
-        is_positive[:, None] * average_positive[:, None, :]
-        + (1 - is_positive)[:, None] * average_negative[:, None, :]
+    average_positive, average_negative = folds.averages
+    contrast, weights = average_positive - average_negative, folds.weights
+    own_mean = torch.where(
+        folds.positive[:, None], average_positive[:, None, :], average_negative[:, None, :]
     )
-    within = weights[:, :, None] * (torch.eye(weights.shape[1], device=products.device) - own_mean)
+    eye = torch.eye(weights.shape[-1], dtype=weights.dtype, device=weights.device)
+    within = weights[:, :, None] * (eye - own_mean)
     scatter = within @ products @ within.mT
-    count = weights.sum(-1)
-    ridge = shrinkage * scatter.diagonal(dim1=-2, dim2=-1).sum(-1) / count + 1e-9
-    system = scatter + ridge[..., None, None] * torch.eye(weights.shape[1], device=products.device)
+    ridge = shrinkage * scatter.diagonal(dim1=-2, dim2=-1).sum(-1) / weights.sum(-1).clamp(min=1) + 1e-9
     pull = within @ (products @ contrast[..., None])
-    coefficients = contrast - (within.mT @ torch.linalg.solve(system, pull))[..., 0]
-    between = (average_positive + average_negative) / 2
-    middle = ((between[..., None, :] @ products)[..., 0, :] * coefficients).sum(-1)
-    return Direction(coefficients, middle)
+    solved = torch.linalg.solve(scatter + ridge[..., None, None] * eye, pull)
+    coefficients = contrast - (within.mT @ solved)[..., 0]
+    reached = (products @ coefficients[..., None])[..., 0]
+    middle = (reached * (average_positive + average_negative) / 2).sum(-1)
+    return Direction(coefficients, middle, (reached[..., 0, :] * contrast[0]).sum(-1))
 
 
-def separation(left_out: Tensor, folds: Folds) -> tuple[Tensor, Tensor, Tensor]:
-    """How far left-out references of the two kinds lie apart: effect size, within-kind sd, middle.
+@dataclass(frozen=True)
+class Separation:
+    """How far left-out references of the two kinds lie apart: `effect` in units of `sd`, and the `middle`.
 
-    left_out (..., m) → three of (...). The sd is pooled; a kind with one reference adds nothing to it.
+    All (...); the sd is pooled within the kinds.
     """
-    use = folds.usable.to(left_out.dtype)
-    positive, negative = use * folds.positive, use * ~folds.positive
-    n_positive, n_negative = positive.sum().clamp(min=1), negative.sum().clamp(min=1)
-    mean_positive = (left_out * positive).sum(-1) / n_positive
-    mean_negative = (left_out * negative).sum(-1) / n_negative
+
+    effect: Tensor
+    sd: Tensor
+    middle: Tensor
+
+
+def separation(left_out: Tensor, folds: Folds, gap: Tensor) -> Separation:
+    """Of scores of left-out references (..., m).
+
+    Where a kind has one reference, nothing can be left out of it: effect 0, middle 0, and half the `gap` (...)
+    that the kinds have in the scores by all references stands for the sd. So it does where nothing varies.
+    """
+    half_gap = gap.abs() / 2 + SMALL_SD
+    if not folds.complete:
+        return Separation(torch.zeros_like(gap), half_gap, torch.zeros_like(gap))
+    positive, negative = folds.averages[0][0], folds.averages[1][0]
+    mean_positive, mean_negative = (left_out * positive).sum(-1), (left_out * negative).sum(-1)
     own = torch.where(folds.positive, mean_positive[..., None], mean_negative[..., None])
-    freedom = (positive.sum() + negative.sum() - 2).clamp(min=1)
-    sd = (((left_out - own) ** 2 * use).sum(-1) / freedom + 1e-12).sqrt()
-    return (mean_positive - mean_negative) / sd, sd, (mean_positive + mean_negative) / 2
+    freedom = max(left_out.shape[-1] - 2, 1)
+    sd = (((left_out - own) ** 2).sum(-1) / freedom + 1e-12).sqrt()
+    difference = mean_positive - mean_negative
+    sd = torch.maximum(sd, difference.abs() / LARGEST_EFFECT)
+    sd = torch.where(sd > SMALL_SD, sd, half_gap)
+    return Separation(difference / sd, sd, (mean_positive + mean_negative) / 2)
+
+
+def james_stein_shares(features: Tensor, folds: Folds, gate: Tensor) -> Tensor:
+    """How much each feature counts in each fold: (..., m, k) → (..., M, k), at most 1 / variance.
+
+    A feature counts by the positive-part James-Stein factor 1 - gate / t^2 of its own t statistic between the
+    references of the fold, so that features that say nothing here bring no noise. Its variance within kinds
+    is moderated by the median over features, which counts as four more references.
+    """
+    positive, negative = folds.averages
+    n = folds.weights.sum(-1)[:, None]
+    n_positive = (folds.weights * folds.positive).sum(-1)[:, None].clamp(min=1)
+    n_negative = (n - n_positive).clamp(min=1)
+    square = features**2
+    mean_positive, mean_negative = positive @ features, negative @ features
+    spread = n_positive * (positive @ square - mean_positive**2)
+    spread = (spread + n_negative * (negative @ square - mean_negative**2)).clamp(min=0)
+    typical = (spread / (n - 2).clamp(min=1)).median(-1, keepdim=True).values
+    variance = (spread + 4 * typical.clamp(min=1e-8)) / (n + 2)
+    t_square = (mean_positive - mean_negative) ** 2 / (variance * (1 / n_positive + 1 / n_negative))
+    factor = (1 - gate / t_square.clamp(min=1e-6)).clamp(min=0)
+    return factor / factor.sum(-1, keepdim=True).clamp(min=1) / variance
+
+
+def shared_products(features: Tensor, shares: Tensor) -> Tensor:
+    """Inner products of references over features by their shares: (..., m, k), (..., M, k) → (..., M, m, m).
+
+    One matrix product over all pairs of references: pairs are symmetric, so half of them are enough.
+    """
+    m = features.shape[-2]
+    one, other = torch.tril_indices(m, m, device=features.device).unbind()
+    place = torch.empty(m, m, dtype=torch.long, device=features.device)
+    place[one, other] = place[other, one] = torch.arange(len(one), device=features.device)
+    pairs = features[..., one, :] * features[..., other, :]
+    found: Tensor = (shares @ pairs.mT)[..., place]
+    return found

@@ -1,0 +1,327 @@
+"""Diagnosis: how well few references tell cases from controls, on patients that no model has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from consilience.report.citations import MethodNote
+from consilience.report.elements import (
+    Block,
+    Cell,
+    Column,
+    Fact,
+    Facts,
+    Figures,
+    Group,
+    Notice,
+    Notices,
+    Section,
+    SectionMaker,
+    Table,
+    Text,
+)
+from consilience.report.figures import Figure
+from consilience.report.results import StudyResults
+from consilience.report.sections import _rnagan_methods as written
+from consilience.report.sections._rnagan_diagnosis_parts import (
+    NOTABLE,
+    auc_figure,
+    best_auc,
+    forest,
+    pretraining_words,
+    reliability_figure,
+    saturated,
+    sentences,
+    sizes_of,
+    verdict,
+)
+from consilience.report.sections._rnagan_reading import (
+    FOLD_ABOVE,
+    OURS,
+    group_of,
+    is_ours,
+    method_words,
+    skipped_table,
+    study_cohorts,
+    task_words,
+    told,
+    told_of_all,
+)
+from consilience.report.sections._rnagan_shapes import (
+    Diagnosis,
+    DiagnosisSummary,
+    DiagnosisTask,
+    MethodFigures,
+    SizeFigures,
+)
+from consilience.report.words import count, listed
+from consilience.study.cohorts import Cohort
+
+FEW_DRAWN = 12
+"""Cell types of a cohort with figures of their own; the table has all."""
+MOST_IN_FOREST = 40
+ODD = 0.2
+MISCALIBRATED = 0.05
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One judged task: `origin` is the cohort that was learned from ("" for the cohort itself)."""
+
+    cohort: Cohort
+    origin: str
+    number: int
+    task: DiagnosisTask
+    summary: DiagnosisSummary
+
+    @property
+    def key(self) -> str:
+        """For anchors and figures."""
+        origin = f"-from-{self.origin}" if self.origin else ""
+        return f"diagnosis-{self.cohort.name}{origin}-{self.number}"
+
+    @property
+    def words(self) -> str:
+        """For tables and figures."""
+        origin = f" (learned from {self.origin})" if self.origin else ""
+        return task_words(self.cohort, self.task.cell_type) + origin
+
+    @property
+    def last(self) -> SizeFigures:
+        """The figures with the most references."""
+        return self.summary.by_references[sizes_of(self.summary)[-1]]
+
+
+def build(results: StudyResults) -> Section | None:
+    """All tasks together, then each cohort, then what carries over from one cohort to another."""
+    own = told_of_all(results, "diagnosis.json", Diagnosis)
+    across = {(cohort, origin): found for cohort, origin, found in _transfers(results)}
+    if not own and not across:
+        return None
+    parts = [part for cohort, found in own.items() for part in _parts(cohort, "", found)]
+    moved = [part for (cohort, origin), found in across.items() for part in _parts(cohort, origin, found)]
+    folded = len(own) > FOLD_ABOVE
+    blocks: list[Block] = [Text(_LEAD, tone="lead")]
+    drawn = forest(_forest_rows([*parts, *moved]))
+    if drawn is not None:
+        blocks.append(Figures((drawn,)))
+    notices: list[Notice] = []
+    for cohort, found in own.items():
+        mine = [part for part in parts if part.cohort is cohort]
+        if mine:
+            said = [notice for part in mine for notice in _notices(results, part)]
+            notices += said
+            blocks.append(_cohort_group(results, cohort, found, mine, said, folded=folded))
+    if moved:
+        blocks.append(_transfer_group(moved))
+    blocks += [_table([*parts, *moved]), *_skipped(results, own, across)]
+    return Section(
+        key="diagnosis", title="Diagnosis", headline=_headline(parts), blocks=tuple(blocks),
+        notices=tuple(notices), first_screen=tuple(_first_screen(parts)),
+    )  # fmt: skip
+
+
+_LEAD = (
+    "Cases are told from controls by a few reference patients of each kind. Patients are split again and "
+    "again, by donor; whatever learns sees the training patients only, and every method is given the same "
+    "references and asked about the same patients. AUC 0.5 is guessing, 1 is perfect ranking. Simple "
+    "classifiers stand beside RNAGAN; where one of them wins, it is said."
+)
+
+
+def _transfers(results: StudyResults) -> Iterator[tuple[Cohort, str, Diagnosis]]:
+    by_name = {cohort.name: cohort for cohort in study_cohorts(results)}
+    for origin, name in dict.fromkeys(tuple(pair) for pair in results.config.rnagan.transfer):
+        cohort = by_name.get(name)
+        found = cohort and told(results, cohort, f"transfer_from_{origin}.json", Diagnosis)
+        if cohort and found:
+            yield cohort, origin, found
+
+
+def _parts(cohort: Cohort, origin: str, found: Diagnosis) -> list[_Part]:
+    return [
+        _Part(cohort, origin, number, task, task.summary)
+        for number, task in enumerate(found.tasks)
+        if task.summary is not None and task.summary.by_references
+    ]
+
+
+def _forest_rows(parts: Sequence[_Part]) -> list[tuple[str, int, SizeFigures]]:
+    """All numbers of references where they fit, else the largest alone, else the first tasks."""
+    rows = [(part.words, size, part.summary.by_references[size]) for part in parts
+            for size in sizes_of(part.summary)]  # fmt: skip
+    if len(rows) <= MOST_IN_FOREST:
+        return rows
+    return [(part.words, sizes_of(part.summary)[-1], part.last) for part in parts][:MOST_IN_FOREST]
+
+
+def _cohort_group(
+    results: StudyResults, cohort: Cohort, found: Diagnosis, parts: list[_Part], said: list[Notice], *,
+    folded: bool,
+) -> Group:  # fmt: skip
+    blocks: list[Block] = []
+    if said:
+        blocks.append(Notices(tuple(said)))
+    others = listed(found.base_cohorts) if found.base_cohorts else "no other cohort"
+    blocks.append(Text(f"Pretrained on {others}; no patient of {cohort.name} was in it.", tone="small"))
+    shown = sorted(parts, key=lambda part: -len(part.task.cell_type and "x") or part.number)[:FEW_DRAWN]
+    for part in shown:
+        inner = _task_blocks(part)
+        if part.task.cell_type:
+            blocks.append(Group(key=part.key, title=part.task.cell_type, blocks=tuple(inner),
+                                folded=len(parts) > 1))  # fmt: skip
+        else:
+            blocks += inner
+    if len(parts) > len(shown):
+        rest = count(len(parts) - len(shown), "more cell type")
+        blocks.append(Text(f"{rest}: see the table at the end of this section.", tone="small"))
+    return group_of(f"diagnosis-{cohort.name}", cohort, blocks, folded=folded)
+
+
+def _task_blocks(part: _Part) -> list[Block]:
+    figures: list[Figure] = [
+        auc_figure(part.summary, key=f"{part.key}-auc", title="AUC by number of references")
+    ]
+    curve = reliability_figure(part.summary, key=f"{part.key}-reliability")
+    if curve is not None:
+        figures.append(curve)
+    return [
+        _facts(part),
+        *(Text(sentence) for sentence in sentences(part.summary)),
+        Text(pretraining_words(part.summary)),
+        Figures(tuple(figures)),
+    ]
+
+
+def _facts(part: _Part) -> Facts:
+    one = part.last.methods.get(OURS, MethodFigures())
+    donors = part.task.n_donors
+    size = sizes_of(part.summary)[-1]
+    items = [
+        Fact("patients", f"{donors.case + donors.control:,}", f"{donors.case} cases, {donors.control} controls"),
+        Fact("splits", str(part.last.splits), f"{part.last.test_patients} patients tested"),
+    ]
+    if one.brier is not None:
+        items.append(Fact("Brier score", f"{one.brier:.3f}", f"{size} references; 0 is perfect"))
+    if one.ece is not None:
+        chance = "" if one.ece_expected is None else f"{one.ece_expected:.3f} by chance"
+        items.append(Fact("calibration error", f"{one.ece:.3f}", chance))
+    if one.interval_width is not None:
+        level = f"{100 * part.summary.interval_level:g} % intervals of a probability"
+        items.append(Fact("width", f"{one.interval_width:.2f}", level))
+    if one.ood_share is not None:
+        items.append(Fact("out of distribution", f"{100 * one.ood_share:.1f} %", "like neither kind"))
+    return Facts(tuple(items))
+
+
+def _notices(results: StudyResults, part: _Part) -> list[Notice]:
+    """Leakage, a baseline that wins, probabilities that cannot be believed, many odd samples."""
+    hide, where, name = results.pseudonyms.text, f"diagnosis-{part.cohort.name}", part.cohort.name
+    about = f"{part.task.cell_type}: " if part.task.cell_type else ""
+    said = [Notice("note", f"{about}{hide(text)}", where, name) for text in part.summary.leakage]
+    lost = [size for size in sizes_of(part.summary)
+            if verdict(part.summary.by_references[size]) == "the baseline is better"]  # fmt: skip
+    if lost:
+        best = part.summary.by_references[lost[-1]].best_baseline or ""
+        said.append(Notice("note", f"{about}{method_words(best)} diagnoses better than RNAGAN with "
+                    f"{listed(map(str, lost))} references", where, name))  # fmt: skip
+    one = part.last.methods.get(OURS, MethodFigures())
+    if one.ece is not None and one.ece > (one.ece_expected or 0.0) + MISCALIBRATED:
+        said.append(Notice("note", f"{about}probabilities are off by {one.ece:.2f} on average "
+                    f"({one.ece_expected or 0.0:.2f} by chance)", where, name))  # fmt: skip
+    if (one.ood_share or 0.0) > ODD:
+        said.append(Notice("note", f"{about}{100 * (one.ood_share or 0.0):.0f} % of the patients are like neither "
+                    "kind of reference", where, name))  # fmt: skip
+    return said
+
+
+def _transfer_group(parts: list[_Part]) -> Group:
+    blocks: list[Block] = [
+        Text("Adaptation, calibration and references come from one cohort, all patients of the other are "
+             "diagnosed. Differences between cohorts other than the disease count against every method.")
+    ]  # fmt: skip
+    figures = []
+    for part in parts[:FEW_DRAWN]:
+        blocks += [Text(f"{part.words}: {sentence}") for sentence in sentences(part.summary)]
+        figures.append(auc_figure(part.summary, key=f"{part.key}-auc", title=part.words))
+    blocks.append(Figures(tuple(figures)))
+    return Group(key="diagnosis-transfer", title="From one cohort to another", blocks=tuple(blocks))
+
+
+def _table(parts: list[_Part]) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for part in parts:
+        for size in sizes_of(part.summary):
+            one = part.summary.by_references[size]
+            order = sorted(one.methods, key=lambda name: (not is_ours(name), -(one.methods[name].auc or 0.0)))
+            for name in order:
+                entry = one.methods[name]
+                found = one.differences.get(OURS, {}).get(name)
+                rows.append((
+                    part.cohort.name, part.origin or part.cohort.name, part.task.cell_type, size, method_words(name),
+                    entry.auc, entry.auc_low, entry.auc_high, found.auc if found else None,
+                    found.low if found else None, found.high if found else None, entry.brier, entry.ece,
+                    entry.ece_expected, entry.ood_share, "yes" if saturated(one) else "no",
+                ))  # fmt: skip
+    return Table(
+        key="diagnosis", title="All methods, tasks and numbers of references", rows=tuple(rows), visible=10,
+        columns=(
+            Column("cohort", "Cohort", "id"), Column("learned_from", "Learned from", "id"),
+            Column("cell_type", "Cell type"), Column("references", "References", "integer"),
+            Column("method", "Method"), Column("auc", "AUC", "number"), Column("auc_low", "from", "number"),
+            Column("auc_high", "to", "number"),
+            Column("rnagan_minus", "RNAGAN minus it", "number", "difference in AUC on the same patients"),
+            Column("minus_low", "from", "number"), Column("minus_high", "to", "number"),
+            Column("brier", "Brier", "number"), Column("ece", "ECE", "number"),
+            Column("ece_chance", "ECE by chance", "number"), Column("ood_share", "Like neither", "share"),
+            Column("saturated", "Too easy"),
+        ),
+    )  # fmt: skip
+
+
+def _skipped(
+    results: StudyResults, own: dict[Cohort, Diagnosis], across: dict[tuple[Cohort, str], Diagnosis]
+) -> list[Block]:
+    hide = results.pseudonyms.text
+    rows = [(cohort.name, task.cell_type, hide(task.skipped)) for cohort, found in own.items()
+            for task in found.tasks if task.skipped]  # fmt: skip
+    rows += [(f"{origin} to {cohort.name}", task.cell_type, hide(task.skipped))
+             for (cohort, origin), found in across.items() for task in found.tasks if task.skipped]  # fmt: skip
+    return [skipped_table("diagnosis_skipped", "Not judged", rows)] if rows else []
+
+
+def _headline(parts: list[_Part]) -> str:
+    if not parts:
+        return "No task could be judged; the reasons are listed."
+    compared = [part for part in parts if best_auc(part.last) is not None and OURS in part.last.methods]
+    easy = sum(saturated(part.last) for part in compared)
+    words = {word: sum(verdict(part.last) == word for part in compared)
+             for word in ("RNAGAN is better", "no clear difference", "the baseline is better")}  # fmt: skip
+    told_of = [f"{word} in {number}" for word, number in words.items() if number]
+    if easy:
+        told_of.append(f"{easy} too easy to prove anything")
+    return f"{count(len(compared), 'task')} against the best simple classifier: {listed(told_of)}."
+
+
+def _first_screen(parts: list[_Part]) -> list[Fact]:
+    ours, best = [], []
+    for part in parts:
+        one, other = part.last.methods.get(OURS, MethodFigures()).auc, best_auc(part.last)
+        if one is not None and other is not None:
+            ours.append(one)
+            best.append(other)
+    if not ours:
+        return []
+    ahead = sum(a - b > NOTABLE for a, b in zip(ours, best, strict=True))
+    return [Fact("diagnosis, median AUC", f"{median(ours):.2f}",
+                 f"best baseline {median(best):.2f}; ahead in {ahead} of {count(len(ours), 'task')}")]  # fmt: skip
+
+
+def methods(results: StudyResults) -> Sequence[MethodNote]:
+    """How diagnosis was done and judged."""
+    return written.diagnosis(results) if told_of_all(results, "diagnosis.json", Diagnosis) else ()
+
+
+SECTION = SectionMaker(order=62, key="diagnosis", title="Diagnosis", build=build, methods=methods)
