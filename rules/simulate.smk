@@ -100,6 +100,10 @@ rule compare_with_truth:
             cohort=[name for name in SUMMARY_COHORTS if name in SIMULATED_COHORTS],
         ),
         mask=f"{RESULTS}/pathways/mask.parquet",
+        markers=expand(
+            f"{RESULTS}/rnagan/{{cohort}}/markers_genes.parquet",
+            cohort=[name for name in RNAGAN_COHORTS if name in SIMULATED_COHORTS],
+        ),
     output:
         found=f"{RESULTS}/truth/found.json",
     log:

@@ -14,4 +14,5 @@ with job(log_path=snakemake.log[0], threads=snakemake.threads):
         truth_dir=Path(snakemake.input.truth).parent,
         mask_path=Path(snakemake.input.mask),
         out=Path(snakemake.output.found),
+        marker_paths={Path(path).parent.name: Path(path) for path in snakemake.input.markers},
     )

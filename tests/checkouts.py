@@ -49,6 +49,7 @@ SMALL = {
         "summary_statistics": {"n_loci": 8, "snps_per_locus": 12},
     },
     "pathways": {"min_genes": 5},
+    "rnagan": {"enabled": False},
 }
 
 

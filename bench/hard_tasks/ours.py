@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from consilience.learning.baselines.baseline import FitPredict
     from consilience.rnagan.corpus import CohortTasks, Corpus
 
-MEMORY = ("none", "rest", "rest+siblings")
+MEMORIES = ("none", "rest", "rest+siblings")
 
 
 @cache

@@ -24,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from consilience.foundation.files import write_parquet, write_text
 from consilience.learning.baselines import baseline, baselines
 from consilience.measures.ranking import auc, mean_interval
+from hard_tasks.kit_cohorts import kit_folder
+from hard_tasks.ours import MEMORIES, ours
 from hard_tasks.tasks import HardTask, draws, hard_tasks, sizes
 
 if TYPE_CHECKING:
@@ -127,6 +129,8 @@ def main() -> None:
     parser.add_argument("--references", type=int, nargs="+", default=list(REFERENCES))
     parser.add_argument("--methods", nargs="+", default=sorted(baselines()))
     parser.add_argument("--tasks", nargs="+", default=[])
+    parser.add_argument("--memories", nargs="*", default=list(MEMORIES), choices=MEMORIES,
+                        help="what our model was pretrained on; nothing after it leaves our model out")  # fmt: skip
     parser.add_argument("--roles", nargs="+", default=["hard"], choices=["hard", "saturated", "extra"])
     parser.add_argument("--kit")
     parser.add_argument("--seed", type=int, default=0)
@@ -138,15 +142,14 @@ def main() -> None:
         write_parquet(path, aucs)
         print(f"{len(aucs)} results", file=sys.stderr, flush=True)
 
-    aucs = compare(
-        hard_tasks(options.kit, names=options.tasks, roles=options.roles),
-        {key: baseline(key).fit_predict for key in options.methods},
-        references=options.references,
-        n_draws=options.draws,
-        seed=options.seed,
-        known=pd.read_parquet(path) if path.exists() else None,
-        keep=keep,
-    )
+    aucs = pd.read_parquet(path) if path.exists() else None
+    for name, task in hard_tasks(options.kit, names=options.tasks, roles=options.roles).items():
+        methods = {key: baseline(key).fit_predict for key in options.methods}
+        for memory in options.memories:
+            methods[f"rnagan, {memory}"] = ours(task, memory=memory, kit=kit_folder(options.kit))
+        aucs = compare({name: task}, methods, references=options.references, n_draws=options.draws,
+                       seed=options.seed, known=aucs, keep=keep)  # fmt: skip
+    assert aucs is not None  # noqa: S101 - there is always a task
     text = table(aucs) + "".join("\n" + overall(aucs, role=role) for role in options.roles)
     write_text(options.out / "table.md", text)
     print(text)

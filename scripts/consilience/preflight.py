@@ -13,7 +13,7 @@ from consilience.pathways.gene_sets import SHIPPED
 from consilience.sources.fetch import NETWORK_SOURCES, PROVENANCE
 from consilience.study.cohorts import Cohort
 from consilience.study.config import check_config, key_lines
-from consilience.study.sections import Config, Section, SimulationSection, StudySection
+from consilience.study.sections import Config, RnaganSection, Section, SimulationSection, StudySection
 from consilience.study.selection import selected_rows
 from consilience.study.sheet import check_sheet
 
@@ -68,6 +68,7 @@ def preflight(
     problems += _size_problems(config.simulation, checked.cohorts)
     problems += _gene_set_problems(config.pathways.gene_sets, folder)
     problems += _marker_problems(config.cell_types.markers, folder)
+    problems += _rnagan_problems(config.rnagan, checked.cohorts)
     for cohort in checked.cohorts:
         found = _source_problems(cohort, config, folder) if designs else []
         if designs and not problems and not found:
@@ -145,6 +146,37 @@ def _marker_problems(name: str, folder: Path) -> list[Problem]:
     return [
         Problem("neither a shipped table of markers nor a file", "cell_types.markers", name, allowed, mend)
     ]
+
+
+def _rnagan_problems(settings: RnaganSection, cohorts: Sequence[Cohort]) -> list[Problem]:
+    """Cohorts to learn in and to diagnose must be studied and of one kind; classifiers must be known."""
+    from consilience.learning.baselines import baselines
+
+    if not settings.enabled:
+        return []
+    problems = [
+        Problem("no such classifier", "rnagan.baselines", name, ", ".join(baselines()),
+                did_you_mean(name, baselines()))
+        for name in settings.baselines if name not in baselines()
+    ]  # fmt: skip
+    studied = {
+        cohort.name: cohort for cohort in cohorts
+        if cohort.kind in {"bulk", "single_cell"} and cohort.role != "pretrain"
+    }  # fmt: skip
+    for pair in settings.transfer:
+        told = " to ".join(pair)
+        unknown = [name for name in pair if name not in studied]
+        problems += [
+            Problem("not a studied bulk or single-cell cohort", "rnagan.transfer", name, ", ".join(studied),
+                    did_you_mean(name, studied) or "mend the name, or give the cohort the role study")
+            for name in unknown
+        ]  # fmt: skip
+        if not unknown and pair[0] == pair[1]:
+            problems.append(Problem("the cohort to learn in is the one to diagnose", "rnagan.transfer", told))
+        elif not unknown and studied[pair[0]].kind != studied[pair[1]].kind:
+            problems.append(Problem("a bulk and a single-cell cohort are not comparable", "rnagan.transfer",
+                                    told))  # fmt: skip
+    return problems
 
 
 def _source_problems(cohort: Cohort, config: Config, folder: Path) -> list[Problem]:

@@ -143,7 +143,11 @@ def test_copies_are_found_and_kept_on_one_side():
     samples.values[5] = samples.values[2]
     samples.values[9] = samples.values[5]
     merged, told = merge_copies(samples)
-    assert [one.split(" are ")[0] for one in told] == ["s0002 and s0005", "s0002 and s0009"]
+    assert [one.split(" are ")[0] for one in told] == [
+        "s0002 and s0005",
+        "s0002 and s0009",
+        "s0005 and s0009",
+    ]
     assert "identical" in told[0]
     assert len({str(merged.donors[k]) for k in (2, 5, 9)}) == 1
     found = run(samples, baselines={})
@@ -277,4 +281,7 @@ def test_expected_error_is_what_calibrated_probabilities_show():
         errors.append(record["ece"])
         expected.append(record["ece_expected"])
     assert np.mean(errors) == pytest.approx(np.mean(expected), rel=0.25)
-    assert sum(record["reliability"]["count"]) == 40
+    sure = predictions(40, seed=1, separation=1.5, n_splits=1)
+    assert record["ece_p"] > 0.01
+    assert calibration_record(sure.assign(probability=1.0 - sure["probability"]), seed=1)["ece_p"] < 0.01
+    assert sum(one["n"] for one in record["reliability"]) == 40

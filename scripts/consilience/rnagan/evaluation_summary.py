@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 N_BOOT = 400
 N_NULL = 200
+CALIBRATION_FIGURES = (
+    "brier", "ece", "ece_corrected", "ece_expected", "ece_p", "reliability", "ood_share", "interval_width",
+)  # fmt: skip
 LEVEL = 0.95
 
 
@@ -119,34 +122,30 @@ def weighted_auc(score: Floats, label: Flags, *, weights: Floats) -> Floats:
 def calibration_record(rows: pd.DataFrame, *, seed: int) -> dict[str, Any]:
     """Brier score, expected calibration error and reliability bins; nulls where there is no probability.
 
-    `ece` is plain, `ece_corrected` less what chance makes of it. `ece_expected`: the plain error that perfectly
-    calibrated probabilities would show with these patients, as few patients never fall into bins as they
-    should, and the splits ask about the same ones.
+    `ece` is plain, `ece_corrected` less what chance makes of it. `ece_expected`: the plain error that
+    perfectly calibrated probabilities would show with these patients (few patients never fall into bins as
+    they should, and the splits ask about the same ones); `ece_p` how often they would show as much.
     """
     p, label = rows["probability"].to_numpy(dtype=np.float64), rows["label"].to_numpy(dtype=bool)
     if np.isnan(p).any():
-        names = (
-            "brier",
-            "ece",
-            "ece_corrected",
-            "ece_expected",
-            "reliability",
-            "ood_share",
-            "interval_width",
-        )
-        return dict.fromkeys(names)
+        return dict.fromkeys(CALIBRATION_FIGURES)
     names, place = np.unique(rows["sample"].to_numpy(dtype=str), return_inverse=True)
     chance = np.bincount(place, weights=p) / np.bincount(place)
     labels = stream(seed, "ece").random((N_NULL, len(names))) < chance
-    expected = float(np.mean([calibration_error(p, one[place]).plain for one in labels]))
+    by_chance = np.array([calibration_error(p, one[place]).plain for one in labels])
     error, curve = calibration_error(p, label), reliability(p, label)
     ood, width = rows["ood"].dropna(), (rows["high"] - rows["low"]).dropna()
     return {
         "brier": brier(p, label), "ece": error.plain, "ece_corrected": error.corrected,
-        "ece_expected": expected,
-        "reliability": {
-            name: getattr(curve, name).tolist() for name in ("predicted", "observed", "low", "high", "count")
-        },
+        "ece_expected": float(by_chance.mean()),
+        "ece_p": float((1 + (by_chance >= error.plain).sum()) / (1 + N_NULL)),
+        "reliability": [
+            {"n": int(n), "mean_probability": float(mean), "share_positive": float(share),
+             "low": float(low), "high": float(high)}
+            for n, mean, share, low, high in zip(
+                curve.count, curve.predicted, curve.observed, curve.low, curve.high, strict=True
+            )
+        ],
         "ood_share": float(ood.astype(bool).mean()) if len(ood) else None,
         "interval_width": float(width.mean()) if len(width) else None,
     }  # fmt: skip

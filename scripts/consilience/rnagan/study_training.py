@@ -127,5 +127,5 @@ def _most_variable_of(paths: Mapping[str, Path], most: int) -> tuple[str, ...]:
         order[np.lexsort((np.array(expression.genes), -variance))] = np.linspace(0, 1, variance.size)
         for gene, rank in zip(expression.genes, order.tolist(), strict=True):
             ranks.setdefault(gene, []).append(rank)
-    ordered = sorted(ranks, key=lambda gene: (float(np.mean(ranks[gene])), gene))
+    ordered = sorted(ranks, key=lambda gene: (round(float(np.mean(ranks[gene])), 9), gene))
     return tuple(sorted(ordered[: most or None]))

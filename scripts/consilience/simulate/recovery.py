@@ -18,10 +18,12 @@ def compare_with_truth(
     truth_dir: Path,
     mask_path: Path,
     out: Path,
+    marker_paths: dict[str, Path] | None = None,
 ) -> None:
     """Compare each simulated cohort with the truth and write found.json.
 
     `qc_paths` may hold summary-statistics cohorts too; their tables are looked for beside their qc.json.
+    `marker_paths`: tables of marker genes (rnagan/<cohort>/markers_genes.parquet) of cohorts that have them.
     A study without effects is checked for false findings instead of recovery.
     """
     import pandas as pd
@@ -48,7 +50,13 @@ def compare_with_truth(
             checks = _expression_checks(
                 record["kind"], expression_paths[name], facts=facts, truth=truth, mask=mask
             )
-        cohorts[name] = {"kind": record["kind"], "checks": [check.record() for check in checks]}
+        cohorts[name] = {"kind": record["kind"]}
+        if name in (marker_paths or {}):
+            from consilience.simulate.recovery_markers import marker_checks
+
+            own, cohorts[name]["markers"] = marker_checks((marker_paths or {})[name], truth=truth)
+            checks = [*checks, *own]
+        cohorts[name]["checks"] = [check.record() for check in checks]
     write_json(out, {"cohorts": cohorts, "headline": headline(read_json(truth_dir / "truth.json"), cohorts)})
 
 

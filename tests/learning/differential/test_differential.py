@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,8 +18,6 @@ from consilience.learning.differential.moderated_t import fit_prior, inverse_tri
 from consilience.learning.differential.negative_binomial import fit
 from consilience.learning.differential.registry import METHODS, differential_method
 from consilience.learning.differential.wilcoxon import wilcoxon
-
-ONE = np.zeros(40, dtype=np.intp)
 
 
 def cohort(n: int = 20, genes: int = 50, *, seed: int = 0, planted: int = 0, batches: int = 1):
@@ -266,3 +267,18 @@ def test_donors_are_the_unit() -> None:
     np.testing.assert_array_equal(units.sums(values)[4], values[0] + values[4])
     np.testing.assert_array_equal(units.unit, [4, 2, 0, 3, 4, 1])
     assert units.batch_codes.tolist() == [0, 1, 0, 0, 0]
+
+
+def test_the_negative_binomial_test_agrees_with_the_peer() -> None:
+    """Values of pydeseq2 0.5.4 (design ~batch + kind, no refit of outliers, no filters) for simulated counts."""
+    table = pd.read_csv(Path(__file__).with_name("pydeseq2.tsv"), sep="\t")
+    counts = table[[f"s{k:02d}" for k in range(12)]].to_numpy(float).T
+    rows = np.arange(12)
+    found = METHODS["negative_binomial"].run(
+        values=counts, positive=rows < 6, batches=(rows % 2).astype(np.intp)
+    )
+    np.testing.assert_allclose(found.effect, table["log2fc"], atol=0.02)
+    gap = np.abs(found.statistic - table["z"])
+    assert np.median(gap) < 0.02
+    assert np.quantile(gap, 0.95) < 0.1
+    assert np.corrcoef(found.statistic, table["z"])[0, 1] > 0.999

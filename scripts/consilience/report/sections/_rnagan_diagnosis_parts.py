@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from consilience.report.figures import Axis, Colour, Figure, band, line, points, rule, segments
 from consilience.report.sections._rnagan_reading import (
     FEWEST_PEOPLE,
     METHOD_COLOURS,
     OURS,
+    UNADAPTED,
     UNPRETRAINED,
     is_ours,
     method_words,
@@ -21,6 +22,7 @@ from consilience.report.words import count, listed
 SATURATED = 0.99
 """Where the best simple classifier ranks so well, a task cannot tell good methods from better ones."""
 NOTABLE = 0.01
+SHAPES: dict[str, Literal["ring", "cross"]] = {UNPRETRAINED: "ring", UNADAPTED: "cross"}
 
 
 def sizes_of(summary: DiagnosisSummary) -> list[int]:
@@ -63,7 +65,7 @@ def auc_figure(summary: DiagnosisSummary, *, key: str, title: str) -> Figure:
     for name in sorted(names, key=lambda name: (not is_ours(name), name)):
         own = [summary.by_references[size].methods.get(name, MethodFigures()) for size in sizes]
         words, ours = method_words(name), is_ours(name)
-        colour: Colour = "accent" if name == OURS else "muted" if ours else colours.get(name, "muted")
+        colour: Colour = "accent" if ours else colours.get(name, "muted")
         known = [(size, one) for size, one in zip(sizes, own, strict=True) if one.auc is not None]
         if name == OURS and all(one.auc_low is not None and one.auc_high is not None for _, one in known):
             marks.append(
@@ -71,15 +73,16 @@ def auc_figure(summary: DiagnosisSummary, *, key: str, title: str) -> Figure:
                      high=[one.auc_high for _, one in known], name=words, colour=colour)
             )  # fmt: skip
         x, y = [size for size, _ in known], [one.auc for _, one in known]
-        marks.append(line(x=x, y=y, name=words, colour=colour, dashed=ours and name != OURS))
         labels = [f"{words}, {size} references: {auc_words(one)}" for size, one in known]
         marks.append(points(x=x, y=y, name=words, colour=colour, labels=labels,
-                            shape="ring" if name == UNPRETRAINED else "dot"))  # fmt: skip
+                            shape=SHAPES.get(name, "dot")))  # fmt: skip
+        marks.append(line(x=x, y=y, name=words, colour=colour, dashed=ours and name != OURS))
     if any(saturated(one) for one in summary.by_references.values()):
         marks.append(rule(axis="y", at=SATURATED, label="baselines above this: too easy", shade="above"))
     return Figure(
         key=key, title=title, marks=tuple(marks), height=300,
-        x=Axis(label="reference patients per kind", format="integer", domain=(min(sizes) - 1, max(sizes) + 1)),
+        x=Axis(label="reference patients per kind", format="integer",
+               domain=(min(sizes) - 1, max(sizes) + 1)),
         y=Axis(label="AUC on patients never seen"),
         caption=f"Band: {100 * summary.auc_interval_level:g} % interval of RNAGAN over patients and splits.",
         alt=_auc_alt(summary),
@@ -124,13 +127,18 @@ def reliability_figure(summary: DiagnosisSummary, *, key: str) -> Figure | None:
             f"{said}: {count(entry.n, 'prediction')}, {100 * entry.share_positive:.0f} % cases"
             for entry in bins
         ]
+        if name == OURS and all(entry.low is not None for entry in bins):
+            marks.append(segments(x0=x, x1=x, y0=[entry.low for entry in bins],
+                                  y1=[entry.high for entry in bins],
+                                  name=said, colour=colour))  # fmt: skip
         marks += [line(x=x, y=y, name=said, colour=colour),
                   points(x=x, y=y, name=said, colour=colour, labels=labels)]  # fmt: skip
         words.append(f"{said} ECE {two(figures.ece)} (by chance {two(figures.ece_expected)})")
     if len(marks) == 1:
         return None
     return Figure(
-        key=key, title=f"Can the probabilities be believed? {size} references", marks=tuple(marks), height=300,
+        key=key, title=f"Can the probabilities be believed? {size} references", marks=tuple(marks),
+        height=300,
         x=Axis(label="predicted probability of a case", format="percent", domain=(-0.02, 1.02)),
         y=Axis(label="share that are cases", format="percent", domain=(-0.02, 1.02)),
         caption=f"Bins with fewer than {FEWEST_PEOPLE} predictions are left out. By chance: the error that "
@@ -150,7 +158,9 @@ def forest(rows: list[tuple[str, int, SizeFigures]]) -> Figure | None:
         return None
     places = list(range(len(kept)))
     marks: list[dict[str, Any]] = [
-        segments(x0=[found.low for *_, found in kept], x1=[found.high for *_, found in kept], y0=places, y1=places),
+        segments(
+            x0=[found.low for *_, found in kept], x1=[found.high for *_, found in kept], y0=places, y1=places
+        ),
     ]
     looks: tuple[tuple[str, Colour], ...] = (
         ("RNAGAN is better", "accent"), ("no clear difference", "c1"), ("the baseline is better", "case"),
@@ -161,7 +171,8 @@ def forest(rows: list[tuple[str, int, SizeFigures]]) -> Figure | None:
         if part:
             marks.append(
                 points(
-                    x=[found.auc for *_, found in part], y=[place for place, *_ in part], name=word, colour=colour,
+                    x=[found.auc for *_, found in part], y=[place for place, *_ in part], name=word,
+                    colour=colour,
                     shape="ring" if word == "too easy to tell" else "dot",
                     labels=[f"{label} references: {auc_words(one.methods[OURS])} against "
                             f"{method_words(one.best_baseline or '')} {two(best_auc(one))}"
@@ -170,10 +181,11 @@ def forest(rows: list[tuple[str, int, SizeFigures]]) -> Figure | None:
             )  # fmt: skip
     marks.append(rule(axis="x", at=0.0, label="equal"))
     return Figure(
-        key="rnagan-forest", title="RNAGAN against the best simple classifier of each task", marks=tuple(marks),
+        key="rnagan-forest", title="RNAGAN against the best simple classifier of each task",
+        marks=tuple(marks),
         x=Axis(label="difference in AUC (above 0: RNAGAN ranks better)"),
         y=Axis(scale="category", categories=tuple(label for label, *_ in kept)),
-        wide=True, height=70 + 20 * len(kept),
+        wide=True, height=max(190, 70 + 20 * len(kept)),
         caption="One line per task and number of references; lines are 95 % intervals. The best baseline was "
         "chosen after its AUCs were known, which favours the baselines.",
         alt=listed(f"{label} references {signed(found.auc)}" for label, _, found in kept) + ".",
@@ -206,11 +218,14 @@ def sentences(summary: DiagnosisSummary) -> list[str]:
 
 def pretraining_words(summary: DiagnosisSummary) -> str:
     """With against without pretraining, as far as splits tell."""
-    parts = []
+    parts, known = [], False
     for size in sizes_of(summary):
         methods = summary.by_references[size].methods
         one, other = methods.get(OURS), methods.get(UNPRETRAINED)
         if one is None or other is None or one.auc is None or other.auc is None:
+            continue
+        known = True
+        if saturated(summary.by_references[size]):
             continue
         splits = [
             (value, other.auc_by_split[split]) for split, value in one.auc_by_split.items()
@@ -218,10 +233,12 @@ def pretraining_words(summary: DiagnosisSummary) -> str:
         ]  # fmt: skip
         pairs = [(a, b) for a, b in splits if a is not None and b is not None]
         up = sum(a > b for a, b in pairs)
-        parts.append(f"{signed(one.auc - other.auc)} with {size} (higher in {up} of {count(len(pairs), 'split')})")
-    if not parts:
+        parts.append(
+            f"{signed(one.auc - other.auc)} with {size} (higher in {up} of {count(len(pairs), 'split')})"
+        )
+    if not known:
         return "No cohort to pretrain on: RNAGAN starts from its references alone."
-    return f"Pretraining on other cohorts changes the AUC by {listed(parts)} references."
+    return f"Pretraining on other cohorts changes the AUC by {listed(parts)} references." if parts else ""
 
 
 def _sizes(sizes: list[int]) -> str:

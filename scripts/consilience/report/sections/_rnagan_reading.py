@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ShapeType = TypeVar("ShapeType", bound=Shape)
 FOLDER = "rnagan"
 OURS = "rnagan"
+UNADAPTED = "rnagan, not adapted"
 UNPRETRAINED = "rnagan, no pretraining"
 FOLD_ABOVE = 4
 FEWEST_PEOPLE = 5
@@ -40,9 +41,7 @@ def study_cohorts(results: StudyResults) -> list[Cohort]:
     ]  # fmt: skip
 
 
-def told(
-    results: StudyResults, cohort: Cohort | None, name: str, shape: type[ShapeType]
-) -> ShapeType | None:
+def told(results: StudyResults, cohort: Cohort | None, name: str, shape: type[ShapeType]) -> ShapeType | None:
     """A JSON file of a cohort (None: of the study); None where it is not there."""
     relative = "/".join((FOLDER, *([cohort.name] if cohort else []), name))
     return results.shape(relative, shape) if (results.root / relative).is_file() else None
@@ -93,9 +92,7 @@ def is_ours(name: str) -> bool:
     return name == OURS or name.startswith(f"{OURS},")
 
 
-def group_of(
-    key: str, cohort: Cohort, blocks: Iterable[Block], *, folded: bool, title: str = ""
-) -> Group:
+def group_of(key: str, cohort: Cohort, blocks: Iterable[Block], *, folded: bool, title: str = "") -> Group:
     """A cohort's part of a section."""
     return Group(
         key=key, title=title or cohort.label or cohort.name, subtitle=cohort.name, blocks=tuple(blocks),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from consilience.report.shapes import Shape
 
 
@@ -46,6 +48,8 @@ class Bin(Shape):
     n: int
     mean_probability: float
     share_positive: float
+    low: float | None = None
+    high: float | None = None
 
 
 class MethodFigures(Shape):
@@ -54,10 +58,11 @@ class MethodFigures(Shape):
     auc: float | None = None
     auc_low: float | None = None
     auc_high: float | None = None
-    auc_by_split: dict[str, float | None] = {}
+    auc_by_split: dict[str, float | None] = Field(default_factory=dict)
     brier: float | None = None
     ece: float | None = None
     ece_expected: float | None = None
+    ece_p: float | None = None
     reliability: tuple[Bin, ...] | None = None
     ood_share: float | None = None
     interval_width: float | None = None
@@ -76,7 +81,7 @@ class SizeFigures(Shape):
 
     methods: dict[str, MethodFigures]
     best_baseline: str | None = None
-    differences: dict[str, dict[str, Difference]] = {}
+    differences: dict[str, dict[str, Difference]] = Field(default_factory=dict)
     test_patients: int = 0
     splits: int = 0
 
@@ -216,3 +221,71 @@ class VectorsRecord(Shape):
     """rnagan/<cohort>/vectors.json."""
 
     tasks: tuple[VectorsTask, ...]
+
+
+class Kind(Shape):
+    """Samples of one arm (of one cell type)."""
+
+    condition: str
+    cell_type: str = ""
+    real: int = 0
+    synthetic: int = 0
+
+
+class Verdict(Shape):
+    """Whether synthetic samples may be given out, by whom it was judged, and why not."""
+
+    passed: bool = False
+    judged_by: str = ""
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Made(Shape):
+    """How synthetic samples were made."""
+
+    near_copies_removed: int = 0
+    not_replaced: int = 0
+
+
+class SyntheticRecord(Shape):
+    """rnagan/<cohort>/synthetic.json; `published`: figures of the published generator, where it was run."""
+
+    kinds: tuple[Kind, ...] = ()
+    skipped: str | None = None
+    held_out_share: float | None = None
+    fold: float | None = None
+    fidelity: dict[str, float | None] = Field(default_factory=dict)
+    privacy: dict[str, float | None] = Field(default_factory=dict)
+    release: Verdict = Verdict()
+    generator: str = ""
+    preset: str = ""
+    provenance: Made = Made()
+    published: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+
+
+class Recovered(Shape):
+    """One way to rank the genes of a cell type against what was planted."""
+
+    cell_type: str = ""
+    method: str = ""
+    auprc: float | None = None
+    chance: float | None = None
+    sign_accuracy: float | None = None
+    sign_accuracy_top: float | None = None
+    n_planted: int = 0
+    n_called: int | None = None
+    false_share: float | None = None
+    power: float | None = None
+
+
+class CohortRecovery(Shape):
+    """What truth/found.json says of the markers of a cohort."""
+
+    markers: tuple[Recovered, ...] = ()
+
+
+class MarkersFound(Shape):
+    """truth/found.json, as far as markers go."""
+
+    cohorts: dict[str, CohortRecovery] = Field(default_factory=dict)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from statistics import median
 
 from consilience.report.citations import MethodNote
 from consilience.report.elements import (
     Block,
-    Cell,
-    Column,
     Fact,
     Facts,
     Figures,
@@ -19,7 +16,6 @@ from consilience.report.elements import (
     Notices,
     Section,
     SectionMaker,
-    Table,
     Text,
 )
 from consilience.report.figures import Figure
@@ -37,22 +33,19 @@ from consilience.report.sections._rnagan_diagnosis_parts import (
     sizes_of,
     verdict,
 )
+from consilience.report.sections._rnagan_diagnosis_table import Part, diagnosis_table
 from consilience.report.sections._rnagan_reading import (
     FOLD_ABOVE,
     OURS,
     group_of,
-    is_ours,
     method_words,
     skipped_table,
     study_cohorts,
-    task_words,
     told,
     told_of_all,
 )
 from consilience.report.sections._rnagan_shapes import (
     Diagnosis,
-    DiagnosisSummary,
-    DiagnosisTask,
     MethodFigures,
     SizeFigures,
 )
@@ -64,34 +57,7 @@ FEW_DRAWN = 12
 MOST_IN_FOREST = 40
 ODD = 0.2
 MISCALIBRATED = 0.05
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One judged task: `origin` is the cohort that was learned from ("" for the cohort itself)."""
-
-    cohort: Cohort
-    origin: str
-    number: int
-    task: DiagnosisTask
-    summary: DiagnosisSummary
-
-    @property
-    def key(self) -> str:
-        """For anchors and figures."""
-        origin = f"-from-{self.origin}" if self.origin else ""
-        return f"diagnosis-{self.cohort.name}{origin}-{self.number}"
-
-    @property
-    def words(self) -> str:
-        """For tables and figures."""
-        origin = f" (learned from {self.origin})" if self.origin else ""
-        return task_words(self.cohort, self.task.cell_type) + origin
-
-    @property
-    def last(self) -> SizeFigures:
-        """The figures with the most references."""
-        return self.summary.by_references[sizes_of(self.summary)[-1]]
+CHANCE = 0.05
 
 
 def build(results: StudyResults) -> Section | None:
@@ -116,7 +82,7 @@ def build(results: StudyResults) -> Section | None:
             blocks.append(_cohort_group(results, cohort, found, mine, said, folded=folded))
     if moved:
         blocks.append(_transfer_group(moved))
-    blocks += [_table([*parts, *moved]), *_skipped(results, own, across)]
+    blocks += [diagnosis_table([*parts, *moved]), *_skipped(results, own, across)]
     return Section(
         key="diagnosis", title="Diagnosis", headline=_headline(parts), blocks=tuple(blocks),
         notices=tuple(notices), first_screen=tuple(_first_screen(parts)),
@@ -140,15 +106,16 @@ def _transfers(results: StudyResults) -> Iterator[tuple[Cohort, str, Diagnosis]]
             yield cohort, origin, found
 
 
-def _parts(cohort: Cohort, origin: str, found: Diagnosis) -> list[_Part]:
+def _parts(cohort: Cohort, origin: str, found: Diagnosis) -> list[Part]:
+    prefix = f"diagnosed-{cohort.name}" if not origin else f"transferred-{origin}-{cohort.name}"
     return [
-        _Part(cohort, origin, number, task, task.summary)
+        Part(f"{prefix}-{number}", cohort, origin, task, task.summary)
         for number, task in enumerate(found.tasks)
         if task.summary is not None and task.summary.by_references
     ]
 
 
-def _forest_rows(parts: Sequence[_Part]) -> list[tuple[str, int, SizeFigures]]:
+def _forest_rows(parts: Sequence[Part]) -> list[tuple[str, int, SizeFigures]]:
     """All numbers of references where they fit, else the largest alone, else the first tasks."""
     rows = [(part.words, size, part.summary.by_references[size]) for part in parts
             for size in sizes_of(part.summary)]  # fmt: skip
@@ -158,7 +125,7 @@ def _forest_rows(parts: Sequence[_Part]) -> list[tuple[str, int, SizeFigures]]:
 
 
 def _cohort_group(
-    results: StudyResults, cohort: Cohort, found: Diagnosis, parts: list[_Part], said: list[Notice], *,
+    results: StudyResults, cohort: Cohort, found: Diagnosis, parts: list[Part], said: list[Notice], *,
     folded: bool,
 ) -> Group:  # fmt: skip
     blocks: list[Block] = []
@@ -166,7 +133,7 @@ def _cohort_group(
         blocks.append(Notices(tuple(said)))
     others = listed(found.base_cohorts) if found.base_cohorts else "no other cohort"
     blocks.append(Text(f"Pretrained on {others}; no patient of {cohort.name} was in it.", tone="small"))
-    shown = sorted(parts, key=lambda part: -len(part.task.cell_type and "x") or part.number)[:FEW_DRAWN]
+    shown = sorted(parts, key=lambda part: -part.task.n_samples)[:FEW_DRAWN]
     for part in shown:
         inner = _task_blocks(part)
         if part.task.cell_type:
@@ -180,7 +147,7 @@ def _cohort_group(
     return group_of(f"diagnosis-{cohort.name}", cohort, blocks, folded=folded)
 
 
-def _task_blocks(part: _Part) -> list[Block]:
+def _task_blocks(part: Part) -> list[Block]:
     figures: list[Figure] = [
         auc_figure(part.summary, key=f"{part.key}-auc", title="AUC by number of references")
     ]
@@ -190,17 +157,19 @@ def _task_blocks(part: _Part) -> list[Block]:
     return [
         _facts(part),
         *(Text(sentence) for sentence in sentences(part.summary)),
-        Text(pretraining_words(part.summary)),
+        *(Text(words) for words in (pretraining_words(part.summary),) if words),
         Figures(tuple(figures)),
     ]
 
 
-def _facts(part: _Part) -> Facts:
+def _facts(part: Part) -> Facts:
     one = part.last.methods.get(OURS, MethodFigures())
     donors = part.task.n_donors
     size = sizes_of(part.summary)[-1]
     items = [
-        Fact("patients", f"{donors.case + donors.control:,}", f"{donors.case} cases, {donors.control} controls"),
+        Fact(
+            "patients", f"{donors.case + donors.control:,}", f"{donors.case} cases, {donors.control} controls"
+        ),
         Fact("splits", str(part.last.splits), f"{part.last.test_patients} patients tested"),
     ]
     if one.brier is not None:
@@ -210,13 +179,13 @@ def _facts(part: _Part) -> Facts:
         items.append(Fact("calibration error", f"{one.ece:.3f}", chance))
     if one.interval_width is not None:
         level = f"{100 * part.summary.interval_level:g} % intervals of a probability"
-        items.append(Fact("width", f"{one.interval_width:.2f}", level))
+        items.append(Fact("interval width", f"{one.interval_width:.2f}", level))
     if one.ood_share is not None:
         items.append(Fact("out of distribution", f"{100 * one.ood_share:.1f} %", "like neither kind"))
     return Facts(tuple(items))
 
 
-def _notices(results: StudyResults, part: _Part) -> list[Notice]:
+def _notices(results: StudyResults, part: Part) -> list[Notice]:
     """Leakage, a baseline that wins, probabilities that cannot be believed, many odd samples."""
     hide, where, name = results.pseudonyms.text, f"diagnosis-{part.cohort.name}", part.cohort.name
     about = f"{part.task.cell_type}: " if part.task.cell_type else ""
@@ -228,16 +197,18 @@ def _notices(results: StudyResults, part: _Part) -> list[Notice]:
         said.append(Notice("note", f"{about}{method_words(best)} diagnoses better than RNAGAN with "
                     f"{listed(map(str, lost))} references", where, name))  # fmt: skip
     one = part.last.methods.get(OURS, MethodFigures())
-    if one.ece is not None and one.ece > (one.ece_expected or 0.0) + MISCALIBRATED:
+    beyond = one.ece_p is None or one.ece_p < CHANCE
+    if beyond and one.ece is not None and one.ece > (one.ece_expected or 0.0) + MISCALIBRATED:
         said.append(Notice("note", f"{about}probabilities are off by {one.ece:.2f} on average "
                     f"({one.ece_expected or 0.0:.2f} by chance)", where, name))  # fmt: skip
     if (one.ood_share or 0.0) > ODD:
-        said.append(Notice("note", f"{about}{100 * (one.ood_share or 0.0):.0f} % of the patients are like neither "
+        said.append(Notice("note", f"{about}{100 * (one.ood_share or 0.0):.0f} % of the patients are like "
+                                   "neither "
                     "kind of reference", where, name))  # fmt: skip
     return said
 
 
-def _transfer_group(parts: list[_Part]) -> Group:
+def _transfer_group(parts: list[Part]) -> Group:
     blocks: list[Block] = [
         Text("Adaptation, calibration and references come from one cohort, all patients of the other are "
              "diagnosed. Differences between cohorts other than the disease count against every method.")
@@ -247,38 +218,7 @@ def _transfer_group(parts: list[_Part]) -> Group:
         blocks += [Text(f"{part.words}: {sentence}") for sentence in sentences(part.summary)]
         figures.append(auc_figure(part.summary, key=f"{part.key}-auc", title=part.words))
     blocks.append(Figures(tuple(figures)))
-    return Group(key="diagnosis-transfer", title="From one cohort to another", blocks=tuple(blocks))
-
-
-def _table(parts: list[_Part]) -> Table:
-    rows: list[tuple[Cell, ...]] = []
-    for part in parts:
-        for size in sizes_of(part.summary):
-            one = part.summary.by_references[size]
-            order = sorted(one.methods, key=lambda name: (not is_ours(name), -(one.methods[name].auc or 0.0)))
-            for name in order:
-                entry = one.methods[name]
-                found = one.differences.get(OURS, {}).get(name)
-                rows.append((
-                    part.cohort.name, part.origin or part.cohort.name, part.task.cell_type, size, method_words(name),
-                    entry.auc, entry.auc_low, entry.auc_high, found.auc if found else None,
-                    found.low if found else None, found.high if found else None, entry.brier, entry.ece,
-                    entry.ece_expected, entry.ood_share, "yes" if saturated(one) else "no",
-                ))  # fmt: skip
-    return Table(
-        key="diagnosis", title="All methods, tasks and numbers of references", rows=tuple(rows), visible=10,
-        columns=(
-            Column("cohort", "Cohort", "id"), Column("learned_from", "Learned from", "id"),
-            Column("cell_type", "Cell type"), Column("references", "References", "integer"),
-            Column("method", "Method"), Column("auc", "AUC", "number"), Column("auc_low", "from", "number"),
-            Column("auc_high", "to", "number"),
-            Column("rnagan_minus", "RNAGAN minus it", "number", "difference in AUC on the same patients"),
-            Column("minus_low", "from", "number"), Column("minus_high", "to", "number"),
-            Column("brier", "Brier", "number"), Column("ece", "ECE", "number"),
-            Column("ece_chance", "ECE by chance", "number"), Column("ood_share", "Like neither", "share"),
-            Column("saturated", "Too easy"),
-        ),
-    )  # fmt: skip
+    return Group(key="across-cohorts", title="From one cohort to another", blocks=tuple(blocks))
 
 
 def _skipped(
@@ -288,11 +228,12 @@ def _skipped(
     rows = [(cohort.name, task.cell_type, hide(task.skipped)) for cohort, found in own.items()
             for task in found.tasks if task.skipped]  # fmt: skip
     rows += [(f"{origin} to {cohort.name}", task.cell_type, hide(task.skipped))
-             for (cohort, origin), found in across.items() for task in found.tasks if task.skipped]  # fmt: skip
+             for (cohort, origin), found in across.items()
+             for task in found.tasks if task.skipped]  # fmt: skip
     return [skipped_table("diagnosis_skipped", "Not judged", rows)] if rows else []
 
 
-def _headline(parts: list[_Part]) -> str:
+def _headline(parts: list[Part]) -> str:
     if not parts:
         return "No task could be judged; the reasons are listed."
     compared = [part for part in parts if best_auc(part.last) is not None and OURS in part.last.methods]
@@ -305,7 +246,7 @@ def _headline(parts: list[_Part]) -> str:
     return f"{count(len(compared), 'task')} against the best simple classifier: {listed(told_of)}."
 
 
-def _first_screen(parts: list[_Part]) -> list[Fact]:
+def _first_screen(parts: list[Part]) -> list[Fact]:
     ours, best = [], []
     for part in parts:
         one, other = part.last.methods.get(OURS, MethodFigures()).auc, best_auc(part.last)
@@ -315,8 +256,8 @@ def _first_screen(parts: list[_Part]) -> list[Fact]:
     if not ours:
         return []
     ahead = sum(a - b > NOTABLE for a, b in zip(ours, best, strict=True))
-    return [Fact("diagnosis, median AUC", f"{median(ours):.2f}",
-                 f"best baseline {median(best):.2f}; ahead in {ahead} of {count(len(ours), 'task')}")]  # fmt: skip
+    told_of = f"best baseline {median(best):.2f}; ahead in {ahead} of {count(len(ours), 'task')}"
+    return [Fact("diagnosis, median AUC", f"{median(ours):.2f}", told_of)]
 
 
 def methods(results: StudyResults) -> Sequence[MethodNote]:

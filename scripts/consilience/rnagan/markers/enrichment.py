@@ -28,7 +28,7 @@ def ranked_enrichment(
     most: int = 500,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Preranked GSEA (Subramanian 2005) of signed effects (genes,), one row per pathway of a fitting size.
+    """Preranked GSEA (Subramanian 2005) of signed effects (genes,), one row per pathway of fitting size.
 
     What counts is the order from the strongest pedal to the strongest brake, ties in the order of names.
     Columns: pathway, es, nes (positive: among the pedals), p, fdr, n_genes (measured), leading (genes of the
@@ -53,9 +53,9 @@ def ranked_enrichment(
     ranking = pd.DataFrame({"gene": list(genes), "effect": effect}).sort_values(
         ["effect", "gene"], ascending=[False, True]
     )
-    # Ranks from 1 to -1 instead of effects: a few huge effects would outweigh all others, and when most effects
-    # have one sign, gseapy finds no permuted score of the other to compare with (it then answers p = 1). Ties
-    # are in the order of names: gseapy would leave them as its sort happens to.
+    # Ranks from 1 to -1 instead of effects: a few huge effects would outweigh all others, and when most
+    # effects have one sign, gseapy finds no permuted score of the other to compare with (it then answers
+    # p = 1). Ties are in the order of names: gseapy would leave them as its sort happens to.
     ranking["effect"] = np.linspace(1.0, -1.0, len(ranking))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -67,7 +67,7 @@ def ranked_enrichment(
         "pathway": found["Term"].astype(str),
         "es": found["ES"].astype(float),
         "nes": found["NES"].astype(float),
-        "p": found["NOM p-val"].astype(float),
+        "p": found["NOM p-val"].astype(float).clip(lower=1 / permutations),
         "fdr": found["FDR q-val"].astype(float),
         "n_genes": [len(sets[name]) for name in found["Term"]],
         "leading": found["Lead_genes"].astype(str),

@@ -7,94 +7,108 @@ weighed, and 64 contrasts of pathways and genes that told kinds apart in pretrai
 reference says how far each classifier is to be believed on this very question.
 
 Heads: two discriminants on genes (two weightings), one on pathways, one on genes and remembered contrasts
-together, one on remembered contrasts alone.
+together, one on remembered contrasts alone. Every head is linear in the scaled sample, and so is their sum:
+all that references tell is one `Rule`, and a query costs a few inner products.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from consilience.foundation.errors import ModelError
 from consilience.foundation.seeds import stream
-from consilience.pathways.layer import PathwayLinear
 from consilience.pathways.wiring import Wiring
-from consilience.rnagan.networks.reference_scale_network import Scaled, gene_weights, scale, within_variance
+from consilience.rnagan.networks.one_kind_network import one_kind_rule
+from consilience.rnagan.networks.pathway_means_layer import PathwayMeans
+from consilience.rnagan.networks.reference_scale_network import (
+    Rule,
+    count_genes,
+    gene_weights,
+    joined,
+    scaled,
+    softened,
+    within_variance,
+)
 from consilience.rnagan.networks.solved_head_network import (
     Direction,
     Folds,
-    class_weights,
+    james_stein_shares,
     leave_one_out,
     separation,
+    shared_products,
     solve_direction,
 )
 from consilience.rnagan.presets import Preset
 
 HEADS = ("genes", "z_scores", "pathways", "genes_and_contrasts", "contrasts")
 LARGEST_TRUST = 2.0
+BLOCK_ENTRIES = 1 << 20
+"""Most numbers in the references of a block of draws: as many as a processor's cache holds."""
 
 
 @dataclass(frozen=True)
-class Views:
-    """References and queries in two weightings of genes, and their pathways and contrasts.
+class View:
+    """References on their own scale, centred over the references.
 
-    `references`, `queries` (one Scaled for each weighting); `pathways`, `contrasts`: (..., m, k) of the
-    references and (..., n, k) of the queries.
+    `genes`: in two weightings (..., m, G); their `products` per gene (..., 1, m, m); `pathways` (..., m, P)
+    and `contrasts` (..., m, 64) of the second weighting.
     """
 
-    references: tuple[Scaled, Scaled]
-    queries: tuple[Scaled, Scaled]
-    pathways: tuple[Tensor, Tensor] | None
-    contrasts: tuple[Tensor, Tensor]
+    genes: tuple[Tensor, Tensor]
+    products: tuple[Tensor, Tensor]
+    pathways: Tensor
+    contrasts: Tensor
+
+
+@dataclass(frozen=True)
+class Head:
+    """One classifier: a score linear in a sample's difference from the mean reference, less `middle` (...).
+
+    `parts`: its coefficients for the references in either weighting of genes ("genes", "z_scores": (..., m)),
+    for "pathways" (..., P) and for "contrasts" (..., 64), as far as it looks at them. `left_out` (..., m)
+    scores of references by the others; `gap` (...) between the kinds' means.
+    """
+
+    middle: Tensor
+    left_out: Tensor
+    gap: Tensor
+    parts: dict[str, Tensor]
 
 
 class DefaultDiscriminator(nn.Module):
     """Logits of queries given positive references, and negative ones where there are any.
 
-    `soften`: values are natural log1p of scaled counts, whatever their total, and are softened (`_softened`).
-    Invariant to the order of references.
+    `soften`: values are natural log1p of scaled counts, whatever their total, and are softened (see
+    `softened`). Invariant to the order of references; a query's logit does not depend on other queries.
     """
 
     gene_mean: Tensor
     gene_variance: Tensor
 
     def __init__(
-        self,
-        wiring: Wiring,
-        *,
-        pathways: str = "learned",
-        vector_size: int = 64,
-        soften: bool = True,
+        self, wiring: Wiring, *, pathways: str = "learned", vector_size: int = 64, soften: bool = True,
         seed: int = 0,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.wiring, self.vector_size, self.soften = wiring, vector_size, soften
         n_genes = len(wiring.genes)
         has_pathways = pathways != "none" and len(wiring.pathways) > 0
-        self.wiring, self.vector_size, self.soften = wiring, vector_size, soften
-        self.pathway_layer = (
-            PathwayLinear(wiring, bias=False, learned=pathways == "learned", seed=seed)
-            if has_pathways
-            else None
-        )
-        if self.pathway_layer is not None:
-            with (
-                torch.no_grad()
-            ):  # learned weights begin where fixed ones stay: at the mean of the pathway's genes
-                self.pathway_layer.weight.copy_(
-                    PathwayLinear(wiring, bias=False, learned=False, implementation=None).weight
-                )
+        self.pathway_layer = PathwayMeans(wiring, learned=pathways == "learned") if has_pathways else None
         draw = stream(seed, "default discriminator").normal(size=(vector_size, n_genes)) / n_genes**0.5
         self.gene_contrasts = nn.Parameter(torch.from_numpy(draw).float())
         n_pathways = len(wiring.pathways) if has_pathways else 0
         self.pathway_contrasts = nn.Parameter(torch.zeros(vector_size, n_pathways))
+        # first values: tuned on the hard tasks of the benchmark without pretraining (docs/decisions/0011)
         self.log_softening = nn.Parameter(torch.tensor(0.9))
         self.weight_exponents = nn.Parameter(torch.tensor([0.0, 1.0]))
         self.log_floor = nn.Parameter(torch.tensor(-1.2))
-        self.log_shrinkage = nn.Parameter(torch.tensor([-1.2, -1.2, 0.0, -1.2, 0.0]))
+        self.log_shrinkage = nn.Parameter(torch.tensor([-0.5, -1.2, 0.0, -1.2, 0.0]))
         self.log_gate = nn.Parameter(torch.tensor([1.4, 1.4]))
         self.log_contrast_share = nn.Parameter(torch.tensor(-4.3))
-        self.log_prior_trust = nn.Parameter(torch.tensor([-0.7, -3.5, -0.5, -3.5]))
+        self.log_prior_trust = nn.Parameter(torch.tensor([-0.7, -3.5, -0.6, -3.5]))
         self.log_evidence_trust = nn.Parameter(torch.tensor(-0.7))
         self.log_gain = nn.Parameter(torch.tensor(0.0))
         self.log_doubt = nn.Parameter(torch.tensor(1.4))
@@ -105,168 +119,166 @@ class DefaultDiscriminator(nn.Module):
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Pathways, then genes."""
-        layer = self.pathway_layer
-        return (*(() if layer is None else layer.pathways), *self.wiring.genes)
+        return (*(() if self.pathway_layer is None else self.wiring.pathways), *self.wiring.genes)
 
     def forward(
-        self,
-        query: Tensor,
-        positive: Tensor,
-        negative: Tensor | None = None,
-        *,
+        self, query: Tensor, positive: Tensor, negative: Tensor | None = None, *,
         observed: Tensor | None = None,
-    ) -> Tensor:
+    ) -> Tensor:  # fmt: skip
         """Logits (..., n) of queries (..., n, G) given references (..., R, G) and (..., S, G) or None.
 
-        `observed` (..., G) truths: genes that were measured; the others count nowhere.
+        `observed` (..., G) truths: genes that were measured; the others count nowhere. Queries (n, G) may be
+        shared by all of the references' leading dimensions.
         """
-        kinds = [positive] if negative is None else [positive, negative]
-        references = self._softened(torch.cat(kinds, dim=-2), observed)
-        query = self._softened(query, observed)
-        n_positive = positive.shape[-2]
-        views = self._views(query, references, n_positive, observed)
+        # closed forms need all digits, whatever the precision of a training
+        with torch.autocast(query.device.type, enabled=False):
+            kinds = [self.prepared(kind, observed) for kind in (positive, negative) if kind is not None]
+            rule = self.rule(kinds[0], kinds[1] if len(kinds) > 1 else None, observed=observed)
+            return rule.scores(self.prepared(query, observed))
+
+    def over_draws(
+        self, query: Tensor, positive: Tensor, negative: Tensor | None, positive_rows: Tensor,
+        negative_rows: Tensor | None, *, observed: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Logits (D, n) of queries (n, G) under D draws of references.
+
+        `positive` (N, G), `negative` (M, G) are all references, `positive_rows` (D, R), `negative_rows`
+        (D, S) those of each draw. What belongs to one sample alone is computed once.
+        """
+        asked, all_positive = self.prepared(query, observed), self.prepared(positive, observed)
+        all_negative = None if negative is None else self.prepared(negative, observed)
+        width = positive_rows.shape[1] + (0 if negative_rows is None else negative_rows.shape[1])
+        step = max(1, BLOCK_ENTRIES // (width * query.shape[1]))
+        rules = []
+        for start in range(0, len(positive_rows), step):
+            one = _taken(all_positive, positive_rows[start : start + step])
+            other = None
+            if all_negative is not None and negative_rows is not None:
+                other = _taken(all_negative, negative_rows[start : start + step])
+            rules.append(self.rule(one, other, observed=observed))
+        return joined(rules).scores(asked)
+
+    def prepared(self, samples: Tensor, observed: Tensor | None) -> Tensor:
+        """Samples (..., n, G) as they are compared: softened where they are logarithms of counts."""
+        if samples.shape[-1] != len(self.wiring.genes):
+            raise ModelError(
+                "the samples have the wrong number of genes", value=tuple(samples.shape),
+                allowed=f"(…, {len(self.wiring.genes)}), in the order of the model's genes",
+            )  # fmt: skip
+        return softened(samples, self.log_softening.exp(), observed) if self.soften else samples
+
+    def rule(self, positive: Tensor, negative: Tensor | None, *, observed: Tensor | None) -> Rule:
+        """What prepared references (..., R, G) and (..., S, G) or None make of any prepared sample."""
+        variance, freedom = within_variance(positive, negative)
+        if freedom < 1:
+            variance = self.gene_variance.expand_as(variance)
+        weights = [self._weights(variance, exponent, observed) for exponent in self.weight_exponents]
+        references = positive if negative is None else torch.cat([positive, negative], dim=-2)
+        both = [scaled(references, weight, observed) for weight in weights]
         if negative is None:
-            return self._one_kind_logits(views)
-        folds = leave_one_out(n_positive, negative.shape[-2], like=query)
-        names = [name for name in HEADS if name != "pathways" or views.pathways]
-        return self._stacked(names, [self._head(name, views, folds) for name in names], folds)
+            slope, shift = self.one_kind[0].abs(), 1 + self.one_kind[1]
+            return one_kind_rule(both, weights, slope=slope, shift=shift, observed=observed)
+        folds = leave_one_out(positive.shape[-2], negative.shape[-2], like=references)
+        means = [one.mean(-2) for one in both]
+        view = self._view(both[0] - means[0][..., None, :], both[1] - means[1][..., None, :], observed)
+        head = self._stacked([self._head(name, view, folds) for name in self._heads()], folds)
+        directions = self._over_genes(head, view, observed)
+        at_mean = sum(
+            ((mean * one).sum(-1) for mean, one in zip(means, directions, strict=True)), head.middle
+        )
+        return Rule.of_scaled(weights, directions, offset=-at_mean, observed=observed)
 
     def vectors(self, samples: Tensor, *, observed: Tensor | None = None) -> Tensor:
         """One vector per sample by itself: (..., n, G) → (..., n, 64), its contrasts on the model's scale."""
-        weights = gene_weights(
-            self.gene_variance,
-            exponent=self.weight_exponents[1],
-            floor=self.log_floor.exp(),
-            observed=observed,
-        )
-        values = self._softened(samples, observed) - self.gene_mean
-        return self._contrasts(scale(values, weights.expand(*samples.shape[:-2], -1)))
+        by_itself = self._by_itself(samples, observed)
+        return self._contrasts(by_itself, self._pathways(by_itself, observed))
 
     def pathway_scores(self, samples: Tensor, *, observed: Tensor | None = None) -> Tensor:
-        """Values of the pathway layer: (..., n, G) → (..., n, P), of samples on the model's scale."""
-        weights = gene_weights(
-            self.gene_variance,
-            exponent=self.weight_exponents[1],
-            floor=self.log_floor.exp(),
-            observed=observed,
-        )
-        scaled = scale(
-            self._softened(samples, observed) - self.gene_mean, weights.expand(*samples.shape[:-2], -1)
-        )
-        return self._pathways(scaled)
+        """Pathways of samples on the model's scale: (..., n, G) → (..., n, P)."""
+        return self._pathways(self._by_itself(samples, observed), observed)
 
-    def _softened(self, values: Tensor, observed: Tensor | None) -> Tensor:
-        """log1p(linear value / (a * mean linear value of the sample)), with a learned a.
+    def _by_itself(self, samples: Tensor, observed: Tensor | None) -> Tensor:
+        """Samples as z-scores by the moments that genes have in pretraining: (..., n, G)."""
+        weights = self._weights(self.gene_variance, self.weight_exponents[1], observed)
+        return scaled(self.prepared(samples, observed) - self.gene_mean, weights, observed)
 
-        A logarithm of few reads is mostly noise; this one is linear below the mean level and needs to know
-        neither depth nor the total that samples were scaled to.
-        """
-        if not self.soften:
-            return values
-        linear = torch.expm1(values.clamp(0.0, 15.0))
-        if observed is not None:
-            linear = linear * observed[..., None, :]
-        n_genes = values.shape[-1] if observed is None else observed.sum(-1)[..., None, None].clamp(min=1)
-        level = linear.sum(-1, keepdim=True) / n_genes
-        return torch.log1p(linear / (self.log_softening.exp() * level + 1e-6))
+    def _weights(self, variance: Tensor, exponent: Tensor, observed: Tensor | None) -> Tensor:
+        return gene_weights(variance, exponent=exponent, floor=self.log_floor.exp(), observed=observed)
 
-    def _views(self, query: Tensor, references: Tensor, n_positive: int, observed: Tensor | None) -> Views:
-        """Put references and queries on the references' scale, in both weightings."""
-        negative = references[..., n_positive:, :] if references.shape[-2] > n_positive else None
-        variance, freedom = within_variance(references[..., :n_positive, :], negative)
-        if freedom < 1:
-            variance = self.gene_variance.expand_as(variance)
-        scaled = []
-        for exponent in self.weight_exponents:
-            weights = gene_weights(variance, exponent=exponent, floor=self.log_floor.exp(), observed=observed)
-            scaled.append((scale(references, weights), scale(query, weights)))
-        z_references, z_queries = scaled[1]
-        both = (
-            None if self.pathway_layer is None else (self._pathways(z_references), self._pathways(z_queries))
-        )
-        return Views(
-            (scaled[0][0], z_references),
-            (scaled[0][1], z_queries),
-            both,
-            (self._contrasts(z_references), self._contrasts(z_queries)),
-        )
+    def _view(self, first: Tensor, second: Tensor, observed: Tensor | None) -> View:
+        n_genes = count_genes(first, observed)
+        products = [(one @ one.mT / n_genes)[..., None, :, :] for one in (first, second)]
+        pathways = self._pathways(second, observed)
+        return View((first, second), (products[0], products[1]), pathways, self._contrasts(second, pathways))
 
-    def _pathways(self, scaled: Scaled) -> Tensor:
-        """Pathway layer of scaled samples, without forming them: (..., n, P)."""
-        layer = self.pathway_layer
-        if layer is None:
-            return scaled.mean.new_zeros(*scaled.mean.shape[:-1], 0)
-        present = (scaled.weights != 0).to(scaled.values.dtype)
-        raw = layer(scaled.values * scaled.weights[..., None, :])
-        total = layer(present)[..., None, :]
-        size = layer.weight.new_tensor(0.0) + (total.abs() + 1e-6)
-        values: Tensor = (raw - scaled.mean * total) / scaled.sd / size**0.5
-        return values
+    def _pathways(self, samples: Tensor, observed: Tensor | None) -> Tensor:
+        """Weighted means over each pathway's genes, of scaled samples: (..., n, P)."""
+        return samples[..., :0] if self.pathway_layer is None else self.pathway_layer.means(samples, observed)
 
-    def _contrasts(self, scaled: Scaled) -> Tensor:
-        """Remembered contrasts of pathways and genes: (..., n, 64)."""
-        values = scaled.projections(self.gene_contrasts)
-        if self.pathway_layer is not None:
-            values = values + self._pathways(scaled) @ self.pathway_contrasts.mT
-        return values
+    def _contrasts(self, samples: Tensor, pathways: Tensor) -> Tensor:
+        """Remembered contrasts (..., n, 64) of scaled samples (..., n, G) and their pathways (..., n, P)."""
+        return samples @ self.gene_contrasts.mT + pathways @ self.pathway_contrasts.mT
 
-    def _head(self, name: str, views: Views, folds: Folds) -> tuple[Tensor, Tensor]:
-        """Scores of queries (..., n) and of left-out references (..., m) by one head."""
+    def _heads(self) -> list[str]:
+        return [name for name in HEADS if name != "pathways" or self.pathway_layer is not None]
+
+    def _head(self, name: str, view: View, folds: Folds) -> Head:
+        """One head, solved from the references."""
         number = HEADS.index(name)
         shrinkage = self.log_shrinkage[number].exp()
         if name in ("genes", "z_scores"):
-            own, asked = _gene_products(views, number)
-            return _scores(solve_direction(own, folds, shrinkage), own, asked)
-        if name == "pathways":
-            assert views.pathways is not None  # noqa: S101 - for the type checker
-            own, asked = _gated_products(*views.pathways, folds, self.log_gate[0].exp())
-            return _scores(solve_direction(own, folds, shrinkage), own, asked)
-        own, asked = _gated_products(*views.contrasts, folds, self.log_gate[1].exp())
+            direction = solve_direction(view.products[number], folds, shrinkage)
+            return _as_head(direction, view.products[number], {name: direction.coefficients[..., 0, :]})
+        kind = "pathways" if name == "pathways" else "contrasts"
+        features = view.pathways if name == "pathways" else view.contrasts
+        shares = james_stein_shares(features, folds, self.log_gate[0 if name == "pathways" else 1].exp())
         if name == "genes_and_contrasts":
-            gene_own, gene_asked = _gene_products(views, 0)
-            spread = _mean_within(gene_own, folds)
-            share = self.log_contrast_share.exp() * spread[..., None, None]
-            own = gene_own[..., None, :, :] + share[..., None, :, :] * own
-            asked = gene_asked + share * asked
-        return _scores(solve_direction(own, folds, shrinkage), own, asked)
+            amount = self.log_contrast_share.exp() * _mean_within(view.products[0])
+            shares = amount[..., None] * shares
+        products = shared_products(features, shares)
+        if name == "genes_and_contrasts":
+            products = view.products[0] + products
+        direction = solve_direction(products, folds, shrinkage)
+        coefficients = direction.coefficients[..., 0, :]
+        parts = {kind: shares[..., 0, :] * (coefficients[..., None, :] @ features)[..., 0, :]}
+        if name == "genes_and_contrasts":
+            parts["genes"] = coefficients
+        return _as_head(direction, products, parts)
 
-    def _stacked(self, names: list[str], scores: list[tuple[Tensor, Tensor]], folds: Folds) -> Tensor:
-        """Join the heads by what left-out references say of each, on the scale of log-odds."""
-        effects, asked, left = [], [], []
-        for queries, left_out in scores:
-            effect, sd, _ = separation(left_out, folds)
-            unit = torch.where(sd > 1e-5, sd, queries.std(-1, unbiased=False) + 1e-5)[..., None]
-            effects.append(effect)
-            asked.append(queries / unit)
-            left.append(left_out / unit)
+    def _stacked(self, heads: list[Head], folds: Folds) -> Head:
+        """Join the heads by what left-out references say of each, on the scale of log-odds.
+
+        A head's weight is a learned prior times what its left-out effect has over that of the first head, in
+        units of the noise of such an effect.
+        """
+        names = self._heads()
+        apart = [separation(head.left_out, folds, head.gap) for head in heads]
         noise = 2 / folds.weights.shape[1] ** 0.5
-        asked_sum, left_sum = asked[0], left[0]
-        for name, effect, queries, left_out in zip(names[1:], effects[1:], asked[1:], left[1:], strict=True):
-            evidence = self.log_evidence_trust.exp() * (effect - effects[0]) / noise
+        weights = [1 / apart[0].sd]
+        for name, one in zip(names[1:], apart[1:], strict=True):
+            evidence = self.log_evidence_trust.exp() * (one.effect - apart[0].effect) / noise
             prior = self.log_prior_trust[HEADS.index(name) - 1]
-            trust = (prior + evidence.clamp(-LARGEST_TRUST, LARGEST_TRUST)).exp()[..., None]
-            asked_sum = asked_sum + trust * queries
-            left_sum = left_sum + trust * left_out
-        effect, sd, middle = separation(left_sum, folds)
-        effect = torch.where(folds.usable.all(), effect, torch.ones_like(effect))
-        middle = torch.where(folds.usable.all(), middle, torch.zeros_like(middle))
-        sd = torch.where(sd > 1e-5, sd, torch.ones_like(sd))
-        believed = (
-            effect.clamp(min=0) ** 3 / (effect**2 + self.log_doubt.exp() / folds.weights.shape[1]) + 0.05
-        )
-        return self.log_gain.exp() * believed[..., None] * (asked_sum - middle[..., None]) / sd[..., None]
+            weights.append((prior + evidence.clamp(-LARGEST_TRUST, LARGEST_TRUST)).exp() / one.sd)
+        joint = _weighted_sum(heads, weights)
+        last = separation(joint.left_out, folds, joint.gap)
+        effect = last.effect.clamp(min=0) if folds.complete else torch.ones_like(last.effect)
+        doubt = self.log_doubt.exp() / folds.weights.shape[1]
+        believed = effect**3 / (effect**2 + doubt) + 0.05
+        gain = self.log_gain.exp() * believed / last.sd
+        return _weighted_sum([replace(joint, middle=joint.middle + last.middle)], [gain])
 
-    def _one_kind_logits(self, views: Views) -> Tensor:
-        """With positive references only: how a query's distance to them compares with their own distances."""
-        total: Tensor | None = None
-        for references, queries in zip(views.references, views.queries, strict=True):
-            distance, own = _distances(references, queries)
-            centre = own.mean(-1, keepdim=True)
-            sd = own.std(-1, keepdim=True, unbiased=False) + 0.1 * centre.abs() + 1e-6
-            part = (centre - distance) / sd
-            total = part if total is None else total + part
-        assert total is not None  # noqa: S101 - for the type checker
-        return self.one_kind[0].abs() * total / 2 + self.one_kind[1] + 1
+    def _over_genes(self, head: Head, view: View, observed: Tensor | None) -> list[Tensor]:
+        """A head's coefficients as directions (..., G) over scaled samples, one for each weighting."""
+        n_genes = count_genes(view.genes[0], observed)
+        directions = [
+            (head.parts[name][..., None, :] @ genes / n_genes)[..., 0, :]
+            for name, genes in zip(HEADS[:2], view.genes, strict=True)
+        ]
+        directions[1] = directions[1] + head.parts["contrasts"] @ self.gene_contrasts
+        if self.pathway_layer is not None:
+            of_pathways = head.parts["pathways"] + head.parts["contrasts"] @ self.pathway_contrasts
+            directions[1] = directions[1] + self.pathway_layer.of_genes(of_pathways, observed)
+        return directions if observed is None else [one * observed for one in directions]
 
 
 def build_default(preset: Preset, wiring: Wiring, *, seed: int) -> tuple[DefaultDiscriminator, nn.Module]:
@@ -282,61 +294,30 @@ def build_default(preset: Preset, wiring: Wiring, *, seed: int) -> tuple[Default
     )
 
 
-def _gene_products(views: Views, weighting: int) -> tuple[Tensor, Tensor]:
-    """Inner products among references (..., m, m) and of queries with them (..., n, m), centred."""
-    references, queries = views.references[weighting], views.queries[weighting]
-    own, asked = references.products(references), queries.products(references)
-    return own - own.mean(-2, keepdim=True), asked - own.mean(-2, keepdim=True)
+def _taken(samples: Tensor, rows: Tensor) -> Tensor:
+    """Rows (D, R) of samples (N, G): (D, R, G)."""
+    return samples.index_select(0, rows.flatten()).reshape(*rows.shape, -1)
 
 
-def _mean_within(products: Tensor, folds: Folds) -> Tensor:
-    """Mean squared distance of references from the mean of all: (...,)."""
-    weights = torch.full_like(folds.weights[0], 1 / folds.weights.shape[1])
+def _mean_within(products: Tensor) -> Tensor:
+    """Mean squared distance of references from the mean of all, from products (..., 1, m, m): (..., 1)."""
     own = products.diagonal(dim1=-2, dim2=-1).mean(-1)
-    return (own - (products @ weights @ weights)).clamp(min=1e-9)
+    return (own - products.mean((-2, -1))).clamp(min=1e-9)
 
 
-def _gated_products(references: Tensor, queries: Tensor, folds: Folds, gate: Tensor) -> tuple[Tensor, Tensor]:
-    """Inner products over features that tell the kinds apart: (..., M, m, m) and (..., n, m).
-
-    A feature counts by the positive-part James-Stein factor 1 - gate / t^2 of its own t statistic between the
-    references of the fold, so that features that say nothing here bring no noise.
-    """
-    positive, negative = class_weights(folds)
-    difference = (positive - negative) @ references
-    square = references**2
-    n = folds.weights.sum(-1)[:, None]
-    n_positive = (folds.weights * folds.positive).sum(-1)[:, None].clamp(min=1)
-    n_negative = (n - n_positive).clamp(min=1)
-    spread = n_positive * (positive @ square - (positive @ references) ** 2)
-    spread = spread + n_negative * (negative @ square - (negative @ references) ** 2)
-    typical = (spread / (n - 2).clamp(min=1)).median(-1, keepdim=True).values
-    variance = (spread.clamp(min=0) + 4 * typical.clamp(min=1e-8)) / (n + 2)
-    t_square = difference**2 / (variance * (1 / n_positive + 1 / n_negative))
-    share = (1 - gate / t_square.clamp(min=1e-6)).clamp(min=0)
-    share = share / share.sum(-1, keepdim=True).clamp(min=1) / variance
-    weighted = references[..., None, :, :] * share[..., None, :]
-    own = weighted @ references[..., None, :, :].mT
-    return own, queries @ weighted[..., 0, :, :].mT
+def _as_head(direction: Direction, products: Tensor, parts: dict[str, Tensor]) -> Head:
+    return Head(direction.middle[..., 0], direction.left_out(products), direction.gap, parts)
 
 
-def _scores(direction: Direction, own: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores of queries and of left-out references."""
-    return direction.of_queries(asked), direction.left_out(own)
-
-
-def _distances(references: Scaled, queries: Scaled) -> tuple[Tensor, Tensor]:
-    """Mean squared distance to the references' mean: of queries (..., n), of each left-out one (..., m).
-
-    Scaled samples have length 1 per gene, so that distances follow from inner products.
-    """
-    own, asked = references.products(references), queries.products(references)
-    m = own.shape[-1]
-    all_mean = own.mean((-2, -1))[..., None]
-    distance = 1 - 2 * asked.mean(-1) + all_mean
-    if m < 2:
-        return distance, torch.zeros_like(own[..., 0])
-    others = (own.sum(-1) - own.diagonal(dim1=-2, dim2=-1)) / (m - 1)
-    total = own.sum((-2, -1))[..., None]
-    others_mean = (total - 2 * own.sum(-1) + own.diagonal(dim1=-2, dim2=-1)) / (m - 1) ** 2
-    return distance + (others_mean - all_mean).mean(-1, keepdim=True), 1 - 2 * others + others_mean
+def _weighted_sum(heads: list[Head], weights: list[Tensor]) -> Head:
+    """Heads times their weights (...), added up."""
+    parts: dict[str, Tensor] = {}
+    for head, weight in zip(heads, weights, strict=True):
+        for name, values in head.parts.items():
+            here = weight[..., None] * values
+            parts[name] = parts[name] + here if name in parts else here
+    each = torch.stack(weights, dim=-1)
+    middle = (each * torch.stack([head.middle for head in heads], dim=-1)).sum(-1)
+    gap = (each * torch.stack([head.gap for head in heads], dim=-1)).sum(-1)
+    left_out = (each[..., None, :] * torch.stack([head.left_out for head in heads], dim=-1)).sum(-1)
+    return Head(middle, left_out, gap, parts)

@@ -1,13 +1,14 @@
 """Samples on the scale of their references: a gene counts by how much it varies within a kind.
 
 The references carry the scale of the measurement, so one network serves counts of single cells, bulk
-logarithms and array intensities. Scaled samples are never formed: what is asked of them (inner products with
-references, linear scores) are matrix products of the samples as they are, so that a thousand queries under a
-hundred draws of references cost a few products and no copies.
+logarithms and array intensities. References are few and are scaled; queries are many and never are: scores
+linear in scaled queries are products of the queries as they are (`Rule`), so that a thousand queries under a
+hundred draws of references cost a few matrix products and no copies.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -57,77 +58,74 @@ def gene_weights(variance: Tensor, *, exponent: Tensor, floor: Tensor, observed:
     return weights if observed is None else weights * observed
 
 
-@dataclass(frozen=True)
-class Scaled:
-    """Samples whose scaled form is (values * weights - mean) / sd over the observed genes, kept as parts.
+def scaled(values: Tensor, weights: Tensor, observed: Tensor | None) -> Tensor:
+    """Samples times gene weights, centred and scaled each over its observed genes: (..., n, genes).
 
-    `values` (..., n, genes) as given; `weights` (..., genes), 0 where a gene is not observed; `mean`, `sd`
-    (..., n, 1) over observed genes; `n_genes` (..., 1, 1) how many are observed.
+    values (..., n, genes), weights and `observed` (..., genes); 0 where a gene is not observed.
     """
-
-    values: Tensor
-    weights: Tensor
-    mean: Tensor
-    sd: Tensor
-    n_genes: Tensor
-
-    def products(self) -> Tensor:
-        """Inner products per gene of the samples with each other: (..., n, n)."""
-        raw = (self.values * self.weights[..., None, :] ** 2) @ self.values.mT / self.n_genes
-        return (raw - self.mean * self.mean.mT) / (self.sd * self.sd.mT)
-
-    def projections(self, directions: Tensor) -> Tensor:
-        """Inner products with directions over genes: (k, genes) → (..., n, k)."""
-        raw = self.values @ (directions * self.weights[..., None, :]).mT
-        total = (directions * (self.weights != 0)[..., None, :]).sum(-1)[..., None, :]
-        return (raw - self.mean * total) / self.sd
-
-    def combined(self, coefficients: Tensor) -> Tensor:
-        """Sum of the scaled samples times coefficients (..., n): (..., genes), 0 where not observed."""
-        share = coefficients / self.sd[..., 0]
-        of_values = (share[..., None, :] @ self.values)[..., 0, :] * self.weights
-        return of_values - (share * self.mean[..., 0]).sum(-1, keepdim=True) * (self.weights != 0)
+    n_genes = count_genes(weights, observed)
+    weighted = values * weights[..., None, :]
+    mean = weighted.sum(-1, keepdim=True) / n_genes
+    centred = weighted - mean if observed is None else (weighted - mean) * observed[..., None, :]
+    return centred / _sd((centred**2).sum(-1, keepdim=True) / n_genes)
 
 
-def scale(values: Tensor, weights: Tensor) -> Scaled:
-    """Scale samples (..., n, genes) by gene weights (..., genes), then centre and scale each over its genes."""
-    n_genes = (weights != 0).sum(-1)[..., None, None].clamp(min=1)
-    mean, sd = _moments(values @ weights[..., None], values**2 @ weights[..., None] ** 2, n_genes)
-    return Scaled(values, weights, mean, sd, n_genes)
+def count_genes(weights: Tensor, observed: Tensor | None) -> Tensor:
+    """How many genes are observed: () or (..., 1, 1)."""
+    if observed is None:
+        return weights.new_tensor(float(weights.shape[-1]))
+    return observed.sum(-1)[..., None, None].clamp(min=1).to(weights.dtype)
 
 
-def _moments(total: Tensor, squares: Tensor, n_genes: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and sd over genes from sums over genes; a sample without variation has a small sd, not none."""
-    mean = total / n_genes
-    return mean, (squares / n_genes - mean**2).clamp(min=1e-8).sqrt()
+def _sd(square: Tensor) -> Tensor:
+    """Of a mean square over genes; a sample without variation has a small one, not none."""
+    return square.clamp(min=1e-8).sqrt()
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a set of references makes of any sample: a score linear in the sample's scaled forms.
+    """What a set of references makes of any sample: a score that is linear in scaled forms of the sample.
 
-    The sample is scaled in V ways; score = offset + sum over ways of scaled sample · direction.
-    `weights`, `directions` (..., V, genes); `offset` (...). Not observed genes have weight and direction 0.
+    The sample x is weighted in V ways. Its score is offset + sum over ways of (x · direction) / sd, where sd
+    is that of x times weights over genes, of which there are `n_genes` (() or (..., 1, 1)).
+    `weights`, `directions` (..., V, genes), 0 where a gene is not observed; `offset` (...).
     """
 
     weights: Tensor
     directions: Tensor
     offset: Tensor
+    n_genes: Tensor
+
+    @classmethod
+    def of_scaled(
+        cls, weights: Sequence[Tensor], directions: Sequence[Tensor], *, offset: Tensor,
+        observed: Tensor | None,
+    ) -> Rule:  # fmt: skip
+        """From V directions (..., genes) over scaled samples, each with the weights of its scaling."""
+        joint, n_genes = torch.stack(list(weights), dim=-2), count_genes(weights[0], observed)
+        of_scaled = torch.stack(list(directions), dim=-2)
+        mask = 1 if observed is None else observed[..., None, :]
+        # the mean that scaling takes from a sample is linear in it as well, so it goes into the direction
+        centre = (of_scaled * mask).sum(-1, keepdim=True) / n_genes
+        return cls(joint, joint * (of_scaled - centre), offset, n_genes)
 
     def scores(self, values: Tensor) -> Tensor:
         """Scores (..., n) of samples (..., n, genes); samples (n, genes) are shared by all rules."""
-        present = self.weights != 0
-        n_genes = present.sum(-1).clamp(min=1)
-        # the mean of a sample is linear in it as well, so it goes into the direction
-        centre = (self.directions * present).sum(-1, keepdim=True) / n_genes[..., None]
-        raw = _by_rows(values, self.weights * (self.directions - centre))
-        total, squares = _by_rows(values, self.weights), _by_rows(values**2, self.weights**2)
-        _, sd = _moments(total, squares, n_genes[..., None, :])
-        return (raw / sd).sum(-1) + self.offset[..., None]
+        mean = _by_rows(values, self.weights) / self.n_genes
+        sd = _sd(_by_rows(values**2, self.weights**2) / self.n_genes - mean**2)
+        return (_by_rows(values, self.directions) / sd).sum(-1) + self.offset[..., None]
+
+
+def joined(rules: Sequence[Rule]) -> Rule:
+    """Rules of blocks of draws (D, ...) as rules of all of them; the observed genes are the same."""
+    parts = [
+        torch.cat([getattr(rule, name) for rule in rules]) for name in ("weights", "directions", "offset")
+    ]
+    return Rule(*parts, rules[0].n_genes)
 
 
 def _by_rows(values: Tensor, rows: Tensor) -> Tensor:
-    """values (..., n, genes) by rows (..., V, genes): (..., n, V); shared values take one product for all."""
+    """Values (..., n, genes) by rows (..., V, genes): (..., n, V); shared values take one product for all."""
     if values.ndim > 2 or rows.ndim == 2:
         return values @ rows.mT
     flat = rows.reshape(-1, rows.shape[-1]) @ values.mT

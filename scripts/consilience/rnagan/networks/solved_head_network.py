@@ -66,15 +66,13 @@ class Direction:
     gap: Tensor
 
     def left_out(self, products: Tensor) -> Tensor:
-        """Each reference's score by the others: products (..., m, m) or one for each fold → (..., m)."""
-        own = products if products.ndim == self.coefficients.ndim else _own_rows(products)
+        """Each reference's score by the others: products (..., 1, m, m) or (..., M, m, m) → (..., m)."""
+        if products.shape[-3] == 1:
+            own = products[..., 0, :, :]
+        else:  # row i as it is in the fold that leaves i out
+            rows = torch.arange(products.shape[-1], device=products.device)
+            own = products[..., 1 + rows, rows, :]
         return (own * self.coefficients[..., 1:, :]).sum(-1) - self.middle[..., 1:]
-
-
-def _own_rows(products: Tensor) -> Tensor:
-    """Row i of the products as they are in the fold that leaves i out: (..., M, m, m) → (..., m, m)."""
-    rows = torch.arange(products.shape[-1], device=products.device)
-    return products[..., 1 + rows, rows, :]
 
 
 def solve_direction(products: Tensor, folds: Folds, shrinkage: Tensor) -> Direction:
@@ -117,8 +115,9 @@ class Separation:
 def separation(left_out: Tensor, folds: Folds, gap: Tensor) -> Separation:
     """Of scores of left-out references (..., m).
 
-    Where a kind has one reference, nothing can be left out of it: effect 0, middle 0, and half the `gap` (...)
-    that the kinds have in the scores by all references stands for the sd. So it does where nothing varies.
+    Where a kind has one reference, nothing can be left out of it: effect 0, middle 0, and half the `gap`
+    (...) that the kinds have in the scores by all references stands for the sd. So it does where nothing
+    varies.
     """
     half_gap = gap.abs() / 2 + SMALL_SD
     if not folds.complete:
@@ -139,7 +138,7 @@ def james_stein_shares(features: Tensor, folds: Folds, gate: Tensor) -> Tensor:
 
     A feature counts by the positive-part James-Stein factor 1 - gate / t^2 of its own t statistic between the
     references of the fold, so that features that say nothing here bring no noise. Its variance within kinds
-    is moderated by the median over features, which counts as four more references.
+    is moderated by the median over features that vary, which counts as four more references.
     """
     positive, negative = folds.averages
     n = folds.weights.sum(-1)[:, None]
@@ -149,7 +148,8 @@ def james_stein_shares(features: Tensor, folds: Folds, gate: Tensor) -> Tensor:
     mean_positive, mean_negative = positive @ features, negative @ features
     spread = n_positive * (positive @ square - mean_positive**2)
     spread = (spread + n_negative * (negative @ square - mean_negative**2)).clamp(min=0)
-    typical = (spread / (n - 2).clamp(min=1)).median(-1, keepdim=True).values
+    varying = torch.where(spread > 0, spread / (n - 2).clamp(min=1), torch.nan)
+    typical = torch.nanmedian(varying, dim=-1, keepdim=True).values.nan_to_num(nan=0.0)
     variance = (spread + 4 * typical.clamp(min=1e-8)) / (n + 2)
     t_square = (mean_positive - mean_negative) ** 2 / (variance * (1 / n_positive + 1 / n_negative))
     factor = (1 - gate / t_square.clamp(min=1e-6)).clamp(min=0)

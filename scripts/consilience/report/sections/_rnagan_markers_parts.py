@@ -1,0 +1,198 @@
+"""Markers drawn and listed: volcano, effects against fold changes, the strongest rows, other methods."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from consilience.report.elements import Cell, Column, Table
+from consilience.report.figures import Axis, Colour, Figure, points, rule
+from consilience.report.sections._rnagan_reading import number, numbers
+from consilience.report.sections._rnagan_shapes import MarkersTask
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_POINTS = 400
+MOST_ROWS = 50
+MOST_SIGNIFICANT = 200
+FDR_FLOOR = 1e-6
+TOP = 50
+
+GENE_COLUMNS = (
+    ("feature", Column("gene", "Gene", "id")),
+    ("direction", Column("direction", "Pedal or brake")),
+    ("effect", Column("effect", "Effect", "number", "change of the log-odds of a case per unit of log "
+                                                    "expression")),
+    ("fdr", Column("fdr", "FDR", "number")),
+    ("agreement", Column("agreement", "Agreement", "number", "of the attributions with each other")),
+    ("stability", Column("stability", "Same sign", "share",
+                         "share of halves of the patients with this sign")),
+    ("frequency", Column("frequency", "Among the top", "share", "share of halves with the gene among the "
+                                                                "top")),
+    ("contribution", Column("contribution", "Contribution", "number", "to the log-odds of a typical case")),
+    ("log2fc", Column("log2fc", "log2 fold change", "number")),
+)  # fmt: skip
+PATHWAY_COLUMNS = (
+    ("feature", Column("pathway", "Pathway", "words")),
+    ("direction", Column("direction", "Pedal or brake")),
+    ("effect", Column("effect", "Effect", "number")),
+    ("fdr", Column("fdr", "FDR", "number")),
+    ("agreement", Column("agreement", "Agreement", "number")),
+    ("stability", Column("stability", "Same sign", "share")),
+    ("frequency", Column("frequency", "Among the top", "share")),
+    ("n_genes", Column("n_genes", "Genes", "integer")),
+    ("coherence", Column("coherence", "Coherence", "number", "how far its genes pull the same way")),
+)  # fmt: skip
+PAIR_COLUMNS = (
+    ("first", Column("first", "Gene", "id")), ("second", Column("second", "with", "id")),
+    ("effect", Column("effect", "Interaction", "number")), ("low", Column("low", "from", "number")),
+    ("high", Column("high", "to", "number")),
+)  # fmt: skip
+ENRICHMENT_COLUMNS = (
+    ("pathway", Column("pathway", "Pathway", "words")),
+    ("nes", Column("nes", "Enrichment", "number", "normalised; above 0: among pedals, below: among brakes")),
+    ("fdr", Column("fdr", "FDR", "number")), ("n_genes", Column("n_genes", "Genes", "integer")),
+    ("leading", Column("leading", "Leading genes", "words")),
+)  # fmt: skip
+
+
+def strongest(table: pd.DataFrame, *, level: float) -> pd.DataFrame:
+    """Rows by |effect|: the strongest, and those below the level of false discoveries."""
+    import numpy as np
+
+    order = np.lexsort((table["feature"].astype(str), -table["effect"].abs()))
+    table = table.iloc[order]
+    called = (table["fdr"] <= level).to_numpy()
+    chosen = (np.arange(len(table)) < MOST_ROWS) | (called & (np.cumsum(called) <= MOST_SIGNIFICANT))
+    return table[chosen]
+
+
+def rows_for(table: pd.DataFrame, columns: tuple[tuple[str, Column], ...]) -> list[tuple[Cell, ...]]:
+    """Rows of those columns that the table has, as plain cells."""
+    found: list[list[Cell]] = []
+    for name, column in columns:
+        values = table[name].tolist() if name in table else [None] * len(table)
+        kind = column.kind
+        if kind in {"number", "share"}:
+            found.append(list(numbers(values)))
+        elif kind == "integer":
+            found.append([None if one is None else int(one) for one in numbers(values)])
+        else:
+            found.append([str(value) for value in values])
+    return list(zip(*found, strict=True))
+
+
+def marker_table(
+    key: str,
+    title: str,
+    columns: tuple[tuple[str, Column], ...],
+    rows: list[tuple[Cell, ...]],
+    *,
+    caption: str,
+) -> Table:
+    """A table of all cell types of a cohort; the column of the cell type stands first where there are any."""
+    several = any(row[0] for row in rows)
+    shown = [Column("cell_type", "Cell type")] if several else []
+    return Table(
+        key=key, title=title, rows=tuple(row if several else row[1:] for row in rows), visible=10,
+        embedded=800,
+        columns=(*shown, *(column for _, column in columns)), caption=caption,
+    )  # fmt: skip
+
+
+def drawn_rows(table: pd.DataFrame, *, level: float) -> pd.DataFrame:
+    """At most MOST_POINTS: the strongest, what is called, and every n-th of the rest."""
+    import numpy as np
+    import pandas as pd
+
+    if len(table) <= MOST_POINTS:
+        return table
+    best = strongest(table, level=level).iloc[: MOST_POINTS // 2]
+    rest = table.drop(best.index)
+    places = np.unique(np.linspace(0, len(rest) - 1, MOST_POINTS - len(best)).astype(int))
+    return pd.concat([best, rest.sort_values(["effect", "feature"]).iloc[places]])
+
+
+def volcano(table: pd.DataFrame, task: MarkersTask, *, key: str) -> Figure:
+    """Signed effect against −log10 of the false discovery rate, or against stability where there is none."""
+    judged = bool(table["fdr"].notna().any())
+    part = drawn_rows(table, level=task.fdr_level)
+    left_out = "" if len(part) == len(table) else f" {len(part):,} of {len(table):,} genes are drawn."
+
+    def height(row: Any) -> float | None:
+        value = number(row.fdr if judged else row.stability)
+        return -math.log10(max(value, FDR_FLOOR)) if judged and value is not None else value
+
+    marks = _by_direction(part, task.fdr_level, x="effect", y=height, judged=judged)
+    if judged:
+        words = f"FDR {task.fdr_level:g}"
+        marks.append(rule(axis="y", at=-math.log10(task.fdr_level), label=words))
+    return Figure(
+        key=key, title="Effect and evidence of every gene", height=320, marks=tuple(marks),
+        x=Axis(label="effect on the log-odds (right: pedal, left: brake)"),
+        y=Axis(label="−log10 FDR" if judged else "share of resamples with the same sign", zero=True),
+        caption=("The effect says how much the model makes of a gene, the FDR whether it holds in unseen "
+                 f"patients.{left_out}" if judged else f"No error rate can be given here.{left_out}"),
+        alt=f"{task.n_significant.genes} of {task.n_genes_tested:,} genes are below the level.",
+    )  # fmt: skip
+
+
+def against_fold_change(table: pd.DataFrame, task: MarkersTask, *, key: str) -> Figure | None:
+    """Effect against fold change: where the model departs from a plain comparison."""
+    if "log2fc" not in table:
+        return None
+    part = drawn_rows(table, level=task.fdr_level)
+    marks = _by_direction(part, task.fdr_level, x="log2fc", y=lambda row: number(row.effect),
+                          judged=bool(table["fdr"].notna().any()))  # fmt: skip
+    return Figure(
+        key=key, title="Effect beside plain fold change", height=320, marks=tuple(marks),
+        x=Axis(label="log2 fold change, cases over controls"), y=Axis(label="effect on the log-odds"),
+        caption="Genes in the upper right and lower left move with the disease as the model uses them.",
+        alt="Each point is a gene: its log2 fold change and its effect in the model.",
+    )  # fmt: skip
+
+
+def _by_direction(part: pd.DataFrame, level: float, *, x: str, y: Any, judged: bool) -> list[dict[str, Any]]:
+    """Points in three looks: pedals and brakes that hold, and the rest."""
+    rows = list(part.itertuples())
+    looks: tuple[tuple[str, Colour], ...] = (
+        ("not significant" if judged else "gene", "muted"), ("pedal", "case"), ("brake", "control"),
+    )  # fmt: skip
+    marks = []
+    for name, colour in looks:
+        own = [row for row in rows if _look(row, level, judged) == name]
+        if own:
+            labels = [str(row.feature) if name != "not significant" else "" for row in own]
+            marks.append(points(x=[number(getattr(row, x)) for row in own], y=[y(row) for row in own],
+                                name=name,
+                                colour=colour, labels=labels))  # fmt: skip
+    return marks
+
+
+def _look(row: Any, level: float, judged: bool) -> str:
+    if not judged:
+        return "gene"
+    fdr = number(row.fdr)
+    return str(row.direction) if fdr is not None and fdr <= level and row.direction else "not significant"
+
+
+def beside_others(table: pd.DataFrame, task: MarkersTask) -> list[tuple[Cell, ...]]:
+    """RNAGAN against each method of differential expression: what both call, and how far signs agree."""
+    import numpy as np
+
+    from consilience.learning.differential.registry import METHODS
+
+    rows: list[tuple[Cell, ...]] = []
+    ours = table["fdr"].le(task.fdr_level).to_numpy()
+    top = np.zeros(len(table), dtype=bool)
+    top[np.argsort(-table["effect"].abs().to_numpy(), kind="stable")[:TOP]] = True
+    for name, method in METHODS.items():
+        if f"{name}_effect" not in table or table[f"{name}_effect"].isna().all():
+            continue
+        effect, theirs = table[f"{name}_effect"], table[f"{name}_fdr"].le(task.fdr_level).to_numpy()
+        same = np.sign(effect.to_numpy()) == np.sign(table["effect"].to_numpy())
+        correlation = table["effect"].rank().corr(effect.rank())
+        rows.append((method.label, int(ours.sum()), int(theirs.sum()), int((ours & theirs).sum()),
+                     float(same[top].mean()), number(correlation)))  # fmt: skip
+    return rows
