@@ -68,7 +68,8 @@ rule rnagan_adapt:
     input:
         expression=f"{RESULTS}/expression/{{cohort}}.h5ad",
         others=lambda wildcards: expand(
-            f"{RESULTS}/expression/{{cohort}}.h5ad", cohort=other_pretraining(wildcards)
+            f"{RESULTS}/expression/{{cohort}}.h5ad",
+            cohort=other_pretraining(wildcards),
         ),
         gene_sets=gene_set_files,
         genes=GENE_TABLE,

@@ -10,7 +10,10 @@ with job(log_path=snakemake.log[0], threads=snakemake.threads):
 
     adapt_cohort(
         Path(snakemake.input.expression),
-        {name: Path(path) for name, path in zip(snakemake.params.others, snakemake.input.others, strict=True)},
+        {
+            name: Path(path)
+            for name, path in zip(snakemake.params.others, snakemake.input.others, strict=True)
+        },
         name=snakemake.wildcards.cohort,
         settings=RnaganSection.model_validate(snakemake.params.settings),
         pathways=PathwaysSection.model_validate(snakemake.params.pathways),

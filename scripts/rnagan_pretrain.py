@@ -9,7 +9,10 @@ with job(log_path=snakemake.log[0], threads=snakemake.threads):
     from consilience.study.sections import PathwaysSection, RnaganSection
 
     pretrain_study(
-        {name: Path(path) for name, path in zip(snakemake.params.cohorts, snakemake.input.expression, strict=True)},
+        {
+            name: Path(path)
+            for name, path in zip(snakemake.params.cohorts, snakemake.input.expression, strict=True)
+        },
         settings=RnaganSection.model_validate(snakemake.params.settings),
         pathways=PathwaysSection.model_validate(snakemake.params.pathways),
         seed=snakemake.params.seed,

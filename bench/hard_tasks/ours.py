@@ -112,10 +112,8 @@ def corpus_for(task: HardTask, *, memory: str, kit: Path, seed: int = 0) -> Corp
     return Corpus(genes, load=lambda turn: tuple(cohorts), seed=seed)
 
 
-def ours(
-    task: HardTask, *, memory: str, kit: Path | None = None, pathways: Any = None, steps: int = 0
-) -> FitPredict:
-    """A method of the benchmark: the default discriminator, pretrained as `memory` says."""
+def network_for(task: HardTask, *, memory: str, kit: Path | None = None) -> Any:
+    """The default discriminator over the task's genes, pretrained as `memory` (one of MEMORIES) says."""
     import torch
 
     from consilience.rnagan.networks.default_network import DefaultDiscriminator
@@ -129,7 +127,14 @@ def ours(
         network.gene_contrasts.zero_()
     if corpus is not None:
         begin_from(network, corpus)
-    network.eval()
+    return network.train(mode=False)
+
+
+def ours(task: HardTask, *, memory: str, kit: Path | None = None) -> FitPredict:
+    """Our network as a method of the benchmark."""
+    import torch
+
+    network = network_for(task, memory=memory, kit=kit)
 
     def fit_predict(
         train: npt.NDArray[np.float32],

@@ -149,7 +149,7 @@ def main() -> None:
             methods[f"rnagan, {memory}"] = ours(task, memory=memory, kit=kit_folder(options.kit))
         aucs = compare({name: task}, methods, references=options.references, n_draws=options.draws,
                        seed=options.seed, known=aucs, keep=keep)  # fmt: skip
-    assert aucs is not None  # noqa: S101 - there is always a task
+    assert aucs is not None
     text = table(aucs) + "".join("\n" + overall(aucs, role=role) for role in options.roles)
     write_text(options.out / "table.md", text)
     print(text)

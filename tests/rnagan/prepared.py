@@ -16,7 +16,9 @@ SICK = 12
 """The first so many genes are three times higher in cases."""
 
 
-def bulk_file(path: Path, n: int = 24, *, seed: int = 1, genes: tuple[str, ...] = GENES, units: str = "counts") -> Path:
+def bulk_file(
+    path: Path, n: int = 24, *, seed: int = 1, genes: tuple[str, ...] = GENES, units: str = "counts"
+) -> Path:
     random = np.random.default_rng(seed)
     case = np.arange(n) % 2 == 0
     counts = _counts(random, case, genes)
@@ -29,7 +31,9 @@ def bulk_file(path: Path, n: int = 24, *, seed: int = 1, genes: tuple[str, ...] 
         "arm": np.where(case, "case", "control"), "condition": np.where(case, "ill", "well"),
         "batch": [f"b{k % 3}" for k in range(n)],
     })  # fmt: skip
-    data = anndata.AnnData(x.astype(np.float32), obs=obs.set_index(obs["sample"].to_numpy()), var=_var(x, genes))
+    data = anndata.AnnData(
+        x.astype(np.float32), obs=obs.set_index(obs["sample"].to_numpy()), var=_var(x, genes)
+    )
     data.layers["counts"] = counts.astype(np.float32)
     return _written(data, path, kind="bulk", units=units)
 

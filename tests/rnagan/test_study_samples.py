@@ -17,7 +17,9 @@ def test_bulk_samples_are_shares_of_reads_in_order_of_names(tmp_path) -> None:
     counts = anndata.read_h5ad(tmp_path / "tissue.h5ad").layers["counts"]
     assert cohort.scale == "log1p_cp10k"
     assert list(cohort.samples.names) == sorted(cohort.samples.names)
-    assert cohort.samples.values == pytest.approx(np.log1p(counts / counts.sum(1, keepdims=True) * 1e4), abs=1e-4)
+    assert cohort.samples.values == pytest.approx(
+        np.log1p(counts / counts.sum(1, keepdims=True) * 1e4), abs=1e-4
+    )
     assert set(cohort.samples.labels) == {"case", "control"}
     assert [name for name, _ in cohort.tasks()] == [""]
 
@@ -108,7 +110,9 @@ def test_variable_genes_are_chosen_without_labels(tmp_path) -> None:
     cohort = read_cohort(bulk_file(tmp_path / "tissue.h5ad"))
     chosen = most_variable(cohort, 20)
     variance = dict(zip(cohort.samples.genes, cohort.samples.values.var(axis=0), strict=True))
-    assert min(variance[gene] for gene in chosen) >= max(variance[gene] for gene in GENES if gene not in chosen)
+    assert min(variance[gene] for gene in chosen) >= max(
+        variance[gene] for gene in GENES if gene not in chosen
+    )
     assert list(chosen) == sorted(chosen)
     swapped = np.where(cohort.samples.labels == "case", "control", "case")
     from dataclasses import replace

@@ -176,13 +176,18 @@ def test_pathways_are_judged_by_all_measured_genes_and_kept_with_enough_of_the_m
 def test_conditions_are_told_apart_within_cell_types_only(files) -> None:
     corpus = study_corpus(read_cohort(files["blood"]), seed=1)
     (tasks,) = corpus.cohorts()
-    assert {(family.column, family.within) for family in tasks.families} == {("condition", "B"), ("condition", "T")}
+    assert {(family.column, family.within) for family in tasks.families} == {
+        ("condition", "B"),
+        ("condition", "T"),
+    }
 
 
 def test_one_patient_of_a_kind_cannot_be_adapted_to(files, pathways) -> None:
     cohort = read_cohort(files["one"])
     one = np.flatnonzero(cohort.samples.labels == "case")[:1]
-    few = cohort.take(np.isin(np.arange(len(cohort.samples)), [*one, *np.flatnonzero(cohort.samples.labels == "control")]))
+    few = cohort.take(
+        np.isin(np.arange(len(cohort.samples)), [*one, *np.flatnonzero(cohort.samples.labels == "control")])
+    )
     wiring = wiring_of(cohort.samples.genes, measured={"one": cohort.samples.genes}, settings=pathways)
     base = untrained(preset_of(QUICK, scale="log1p_cp10k"), wiring, seed=1)
     with pytest.raises(DataError, match="two patients of each"):

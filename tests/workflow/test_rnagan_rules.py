@@ -31,7 +31,10 @@ def test_nothing_of_it_runs_when_it_is_off(checkout) -> None:
 def test_every_studied_cohort_has_its_jobs_and_perturbations_have_none(checkout) -> None:
     checkout.study(TISSUE, BLOOD, LINES, STUDIED, GWAS, rnagan=ON | {"transfer": [["tissue", "rare"]]})
     jobs = rnagan(checkout.jobs())
-    assert {job.split(" ")[0] for job in jobs} == of("tissue", "blood", "rare") | {"rnagan_pretrain", "rnagan_transfer:rare,"}
+    assert {job.split(" ")[0] for job in jobs} == of("tissue", "blood", "rare") | {
+        "rnagan_pretrain",
+        "rnagan_transfer:rare,",
+    }
 
 
 def test_a_study_without_pretraining_cohorts_works(checkout) -> None:
@@ -87,7 +90,11 @@ def test_no_cohort_trains_the_base_that_it_is_judged_by(whole) -> None:
         trained = read(whole, f"rnagan/{cohort}/training.json")
         assert [entry["name"] for entry in trained["base"]["cohorts"]] == expected
         assert [entry["name"] for entry in trained["model"]["cohorts"]] == [*expected, cohort]
-    assert [entry["name"] for entry in read(whole, "rnagan/pretrained.json")["cohorts"]] == ["blood", "tissue", "tumour"]
+    assert [entry["name"] for entry in read(whole, "rnagan/pretrained.json")["cohorts"]] == [
+        "blood",
+        "tissue",
+        "tumour",
+    ]
 
 
 @pytest.mark.slow
@@ -100,7 +107,9 @@ def test_outputs_are_there_and_the_truth_is_compared(whole) -> None:
         "markers_enrichment.parquet", "markers.json", "synthetic.h5ad", "synthetic.parquet", "synthetic.json",
         "vectors.parquet", "group_vectors.parquet", "nearest.parquet", "vectors.json",
     }  # fmt: skip
-    assert not (folder.parent / ".checkpoints").exists() or not list((folder.parent / ".checkpoints").iterdir())
+    assert not (folder.parent / ".checkpoints").exists() or not list(
+        (folder.parent / ".checkpoints").iterdir()
+    )
     found = read(whole, "truth/found.json")["cohorts"]["tissue"]
     assert {line["method"] for line in found["markers"]} >= {"rnagan", "wilcoxon"}
     assert any(check["name"] == "markers" for check in found["checks"])

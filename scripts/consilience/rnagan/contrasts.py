@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from consilience.rnagan.corpus import CohortTasks
-from consilience.rnagan.corpus_tasks import Family
+from consilience.rnagan.corpus_tasks import Family, Level
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,7 +35,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class Contrasts:
-    """`directions` (k, G) float32 of length 1 over z-scores of genes; `names` (k,) the tasks merged in each."""
+    """`directions` (k, G) float32 of length 1 over z-scores of genes; `names` (k,) the tasks in each."""
 
     directions: npt.NDArray[np.float32]
     names: tuple[tuple[str, ...], ...]
@@ -79,14 +79,22 @@ def contrasts_of(
                 yield f"{cohort.name}, {name}", contrast * cohort.observed
 
 
+def evenly(n: int, most: int) -> npt.NDArray[np.intp]:
+    """At most `most` of the places 0 ... n - 1, evenly spread."""
+    return np.linspace(0, n - 1, min(n, most)).astype(np.intp)
+
+
+def _level_moments(cohort: CohortTasks, level: Level, softening: float | None) -> Moments:
+    rows = level.rows[evenly(level.rows.size, MOST_ROWS)]
+    values = softened(cohort.rows.dense(rows), cohort.observed, softening=softening)
+    return Moments(values.mean(axis=0), values.var(axis=0, ddof=1), len(rows))
+
+
 def _family_contrasts(
     cohort: CohortTasks, family: Family, softening: float | None
 ) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-    moments, levels = [], [level for level in family.levels if np.unique(level.donors).size >= MIN_DONORS]
-    for level in levels:
-        rows = level.rows[np.linspace(0, level.rows.size - 1, min(level.rows.size, MOST_ROWS)).astype(int)]
-        values = softened(cohort.rows.dense(rows), cohort.observed, softening=softening)
-        moments.append(Moments(values.mean(axis=0), values.var(axis=0, ddof=1), len(rows)))
+    levels = [level for level in family.levels if np.unique(level.donors).size >= MIN_DONORS]
+    moments = [_level_moments(cohort, level, softening) for level in levels]
     n = len(moments)
     if n <= MOST_LEVELS:
         for one in range(n):
@@ -109,28 +117,36 @@ def merged(
 ) -> Contrasts:
     """Join the most similar contrasts (cosine, either sign) until at most `most` are left.
 
-    Those more similar than `alike` are joined in any case: their mean is known better than each of them.
+    contrasts (k, G) of length 1. Those more similar than `alike` are joined in any case: their mean is known
+    better than each of them. A joint contrast is the mean of its members, each with the sign that it was
+    joined by, scaled to length 1; its own sign is that of its first member.
     """
+    count = len(contrasts)
     vectors = contrasts.astype(np.float64)
-    weight = np.ones(len(vectors))
-    members = [(name,) for name in names]
-    cosine = vectors @ vectors.T
-    np.fill_diagonal(cosine, 0)
-    while len(members) > 1:
-        one, other = (int(place) for place in np.unravel_index(np.abs(cosine).argmax(), cosine.shape))
-        if len(members) <= most and abs(cosine[one, other]) <= alike:
+    # all joins follow from inner products, so that genes are needed only before and after
+    inner, size = vectors @ vectors.T, np.ones(count)
+    members: list[tuple[str, ...]] = [(name,) for name in names]
+    mix = np.eye(count)
+    left = list(range(count))
+    similar = np.abs(inner)
+    np.fill_diagonal(similar, -1.0)
+    while len(left) > 1:
+        one, other = sorted(int(place) for place in np.unravel_index(similar.argmax(), similar.shape))
+        if len(left) <= most and similar[one, other] <= alike:
             break
-        one, other = min(one, other), max(one, other)
-        sign = 1.0 if cosine[one, other] >= 0 else -1.0
-        joint = weight[one] * vectors[one] + sign * weight[other] * vectors[other]
-        vectors[one] = joint / max(float(np.linalg.norm(joint)), 1e-12)
-        weight[one] += weight[other]
-        members[one] += members.pop(other)
-        vectors, weight = np.delete(vectors, other, axis=0), np.delete(weight, other)
-        cosine = np.delete(np.delete(cosine, other, axis=0), other, axis=1)
-        cosine[one] = cosine[:, one] = vectors @ vectors[one]
-        cosine[one, one] = 0
-    return Contrasts(vectors.astype(np.float32), tuple(members))
+        share = size[other] if inner[one, other] >= 0 else -size[other]
+        square = size[one] ** 2 + share**2 + 2 * size[one] * share * inner[one, other]
+        length = max(float(np.sqrt(max(square, 0.0))), 1e-12)
+        mix[one] = (size[one] * mix[one] + share * mix[other]) / length
+        inner[one] = inner[:, one] = (size[one] * inner[one] + share * inner[other]) / length
+        inner[one, one] = 1.0
+        size[one] += size[other]
+        members[one] += members[other]
+        left.remove(other)
+        similar[one] = similar[:, one] = np.where(similar[one] < 0, -1.0, np.abs(inner[one]))
+        similar[other] = similar[:, other] = -1.0
+    directions = mix[left] @ vectors
+    return Contrasts(directions.astype(np.float32), tuple(members[place] for place in left))
 
 
 def remember(cohorts: tuple[CohortTasks, ...], *, most: int, softening: float | None) -> Contrasts:

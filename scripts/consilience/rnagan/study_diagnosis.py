@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from consilience.study.sections import RnaganSection
 
 ADAPTED, AS_PRETRAINED, UNPRETRAINED = "rnagan", "rnagan, not adapted", "rnagan, no pretraining"
-COLUMNS = ("cell_type", "sample", "donor", "split", "n_references", "n_positive", "n_negative", "label", "method",
-           "score", "probability", "low", "high", "ood")  # fmt: skip
+COLUMNS = ("cell_type", "sample", "donor", "split", "n_references", "n_positive", "n_negative", "label",
+           "method", "score", "probability", "low", "high", "ood")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,8 @@ def _judged(tasks: Any, judge: Callable[[Samples, str], Evaluation], base: Rnaga
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
     return Judged(table[list(COLUMNS)], {
         "tasks": records, "base_cohorts": [entry["name"] for entry in base.record["cohorts"]],
-        "preset": base.preset.name, "n_genes": len(base.genes), "seconds": round(time.monotonic() - started, 1),
+        "preset": base.preset.name, "n_genes": len(base.genes),
+        "seconds": round(time.monotonic() - started, 1),
     })  # fmt: skip
 
 

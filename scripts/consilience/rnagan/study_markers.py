@@ -1,9 +1,9 @@
-"""Markers of a study cohort: genes and pathways in each cell type, with error rates, and what they are rich in."""
+"""Markers of a study cohort: genes and pathways in each cell type, with error rates and enrichment."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from consilience.rnagan.markers.find import find_markers
 from consilience.rnagan.markers.settings import Markers, MarkerSettings
 from consilience.rnagan.model import Rnagan, load_model
 from consilience.rnagan.study_diagnosis import donors_of
-from consilience.rnagan.study_samples import CASE, CONTROL, StudyCohort, read_cohort
+from consilience.rnagan.study_samples import CASE, CONTROL, read_cohort
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,9 @@ class StudyMarkers:
 
         for name, path in tables.items():
             parts = self.tables[name]
-            write_parquet(path, pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"cell_type": []}))
+            write_parquet(
+                path, pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"cell_type": []})
+            )
         write_json(record, {"tasks": self.tasks, **more})
 
 
@@ -74,7 +76,8 @@ def _one_task(
         markers = find_markers(
             samples, positive=CASE, negative=CONTROL, scorer=base.discriminator.train(mode=False),
             pathways=base.wiring if base.wiring.pathways else None,
-            settings=MarkerSettings(permutations=settings.permutations, resamples=settings.resamples, seed=seed),
+            settings=MarkerSettings(permutations=settings.permutations, resamples=settings.resamples,
+                                    seed=seed),
         )  # fmt: skip
     except DataError as error:
         found.tasks.append(told | {"skipped": str(error)})
@@ -94,7 +97,10 @@ def _enriched(markers: Markers, base: Rnagan, seed: int) -> pd.DataFrame:
     """Gene sets of the model among the signed effects of all genes."""
     wiring = base.wiring
     bounds = zip(wiring.pathways, wiring.start[:-1].tolist(), wiring.start[1:].tolist(), strict=True)
-    sets = {name: [wiring.genes[gene] for gene in wiring.member[first:last].tolist()] for name, first, last in bounds}
+    sets = {
+        name: [wiring.genes[gene] for gene in wiring.member[first:last].tolist()]
+        for name, first, last in bounds
+    }
     return ranked_enrichment(
         genes=markers.genes["feature"].tolist(), effect=markers.genes["effect"].to_numpy(dtype=np.float64),
         gene_sets=sets, seed=seed,

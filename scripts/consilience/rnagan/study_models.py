@@ -111,7 +111,7 @@ def untrained(preset: Preset, wiring: Wiring, *, seed: int) -> Rnagan:
     if contrasts is not None:
         with torch.no_grad():
             contrasts.zero_()
-    record = {
+    record: dict[str, Any] = {
         "cohorts": [],
         "moments": None,
         "history": {},
@@ -131,9 +131,9 @@ def pretrained(corpus: Corpus, *, preset: Preset, wiring: Wiring, paths: Sequenc
     cohorts = corpus.cohorts()
     entries = [_entry(cohort, files[cohort.name]) for cohort in cohorts]
     fresh = untrained(preset, wiring, seed=run.seed)
-    key = {"files": {name: sha256_of(path) for name, path in sorted(files.items())}, "preset": preset.to_params(),
-           "genes": _digest(wiring.genes)}  # fmt: skip
-    trained = _train(fresh, preset.stages, corpus, run=run, key=key, keep=0)
+    key = {"files": {name: sha256_of(path) for name, path in sorted(files.items())},
+           "preset": preset.to_params(), "genes": _digest(wiring.genes)}  # fmt: skip
+    trained = _train(fresh, preset.stages, corpus, run=run, key=key, keep=False)
     record = fresh.record | {"cohorts": entries, "moments": _moments(cohorts), "history": _summed(trained)}
     model = replace(fresh, record=record)
     return _made(model, trained, run=run, notes=corpus.notes, started=started)
@@ -147,8 +147,8 @@ def adapted(base: Rnagan, cohort: StudyCohort, *, run: Run) -> Made:
     start = replace(base, discriminator=networks[0], generator=networks[1])
     entry = cohort_entry(cohort.name, cohort.samples, measured=cohort.measured)
     key = {"cohort": entry, "base": base.record.get("cohorts", []), "preset": base.preset.to_params()}
-    kept = _kept_contrasts(base, len(corpus.cohorts()[0].families))
-    trained = _train(start, (base.preset.adapting,), corpus, run=run, key=key, keep=kept)
+    trained = _train(start, (base.preset.adapting,), corpus, run=run, key=key,
+                     keep=bool(base.record["cohorts"]))  # fmt: skip
     record = base.record | {
         "cohorts": [*base.record.get("cohorts", []), entry], "moments": moments_entry(cohort.samples),
         "history": _summed(trained),
@@ -183,13 +183,13 @@ def history_table(parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> Any:
 
 
 def _train(
-    model: Rnagan, stages: tuple[Stage, ...], corpus: Corpus, *, run: Run, key: Mapping[str, Any], keep: int
+    model: Rnagan, stages: tuple[Stage, ...], corpus: Corpus, *, run: Run, key: Mapping[str, Any], keep: bool
 ) -> Trained:
     from consilience.rnagan.training import train
 
     return train(
-        model.discriminator, model.generator, preset=model.preset, corpus=corpus, stages=stages, seed=run.seed,
-        device=run.device.name, folder=run.folder, key=key, keep=keep,
+        model.discriminator, model.generator, preset=model.preset, corpus=corpus, stages=stages,
+        seed=run.seed, device=run.device.name, folder=run.folder, key=key, keep=keep,
     )  # fmt: skip
 
 
@@ -210,8 +210,8 @@ def training_record(model: Rnagan) -> dict[str, Any]:
     """What training.json says of any model; of one that was not trained, all of it."""
     return {
         "preset": model.preset.name, "scale": model.scale, "n_genes": len(model.genes),
-        "n_pathways": len(model.wiring.pathways), "cohorts": model.record["cohorts"], "notes": [], "tasks": [],
-        "steps": 0, "seconds": 0.0, "device": "cpu", "device_reason": "not trained",
+        "n_pathways": len(model.wiring.pathways), "cohorts": model.record["cohorts"], "notes": [],
+        "tasks": [], "steps": 0, "seconds": 0.0, "device": "cpu", "device_reason": "not trained",
         "pretrained": bool(model.record["cohorts"]),
     }  # fmt: skip
 
@@ -231,15 +231,6 @@ def _summed(trained: Trained) -> dict[str, Any]:
         }
         for stage, line in last.items()
     }
-
-
-def _kept_contrasts(base: Rnagan, n_tasks: int) -> int:
-    """How many of the base's contrasts stay: all but those for which the new tasks need the room."""
-    contrasts = getattr(base.discriminator, "gene_contrasts", None)
-    if contrasts is None:
-        return 0
-    used = int(contrasts.detach().abs().sum(dim=1).gt(0).sum())
-    return max(0, min(used, contrasts.shape[0] - n_tasks))
 
 
 def _entry(cohort: CohortTasks, path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A prepared cohort as this stage uses it: bulk samples, or cells summed to one sample a donor and cell type."""
+"""A prepared cohort as samples: those of bulk, or cells summed to one sample a donor and cell type."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ READS: Scale = "log1p_cp10k"
 class StudyCohort:
     """Samples in the order of their names.
 
-    `samples` labelled case or control, on `scale`; `cell_types` (n,) of each, "" in bulk; `measured` the units
-    of its source; `notes` what was left out.
+    `samples` labelled case or control, on `scale`; `cell_types` (n,) of each, "" in bulk; `measured` the
+    units of its source; `notes` what was left out.
     """
 
     name: str
@@ -77,7 +77,7 @@ def scale_of(path: Path) -> Scale:
 
 
 def read_cohort(path: Path, *, name: str = "") -> StudyCohort:
-    """Read results/<study>/expression/<cohort>.h5ad; samples that are neither case nor control are left out."""
+    """Read an expression file; samples (or cells) that are neither case nor control are left out."""
     told, scale, expression = told_of(path), scale_of(path), open_expression(path)
     cells = told["kind"] == "single_cell"
     arms = _column(expression, "arm")
@@ -139,7 +139,8 @@ def _donors(expression: Expression) -> npt.NDArray[np.str_]:
 
 
 def _bulk(
-    expression: Expression, arms: npt.NDArray[np.str_], chosen: npt.NDArray[np.intp], *, stored: str, scale: Scale
+    expression: Expression, arms: npt.NDArray[np.str_], chosen: npt.NDArray[np.intp], *, stored: str,
+    scale: Scale,
 ) -> Samples:  # fmt: skip
     values = np.empty(expression.shape, dtype=np.float32)
     for start, block in expression.log_normalised():
@@ -147,8 +148,8 @@ def _bulk(
         on_scale.data = to_scale(block, stored=stored, scale=scale)
         values[start : start + block.shape[0]] = on_scale.toarray()
     names = np.char.decode(expression.names, "utf-8")
-    samples = Samples(values, expression.genes, names, arms, _donors(expression), _column(expression, "batch"),
-                      scale)  # fmt: skip
+    samples = Samples(values, expression.genes, names, arms, _donors(expression),
+                      _column(expression, "batch"), scale)  # fmt: skip
     _refuse_not_finite(samples, expression)
     return samples.take(chosen)
 

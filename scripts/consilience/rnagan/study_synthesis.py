@@ -1,4 +1,4 @@
-"""Synthetic samples of a study cohort: judged by patients they were not made from, then made from all patients."""
+"""Synthetic samples of a study cohort: judged by patients they were not made from, then made from all."""
 
 from __future__ import annotations
 
@@ -120,7 +120,8 @@ def _columns(samples: Samples) -> pd.DataFrame:
 
     parts = [str(label).partition(KIND) for label in samples.labels]
     return pd.DataFrame({
-        "sample": samples.names.astype(object), "condition": np.array([part[0] for part in parts], dtype=object),
+        "sample": samples.names.astype(object),
+        "condition": np.array([part[0] for part in parts], dtype=object),
         "cell_type": np.array([part[2] for part in parts], dtype=object),
         "synthetic": np.ones(len(samples), dtype=bool),
     })  # fmt: skip

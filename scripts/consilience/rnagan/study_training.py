@@ -50,8 +50,8 @@ def pretrain_study(
     chosen = {name: path for name, path in sorted(paths.items()) if scales[name] == scale}
     measured = {name: open_expression(path).genes for name, path in chosen.items()}
     genes = _most_variable_of(chosen, settings.genes)
-    made = _pretrained(chosen, genes=genes, measured=measured, scale=scale, settings=settings, pathways=pathways,
-                       run=Run(pick_device(gpus=gpus), checkpoints, seed))  # fmt: skip
+    made = _pretrained(chosen, genes=genes, measured=measured, scale=scale, settings=settings,
+                       pathways=pathways, run=Run(pick_device(gpus=gpus), checkpoints, seed))  # fmt: skip
     left = [f"{name}: left out, the model is of {'reads' if scale == READS else 'arrays'}"
             for name in sorted(set(paths) - set(chosen))]  # fmt: skip
     made.model.save(out)

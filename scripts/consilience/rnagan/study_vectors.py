@@ -45,7 +45,13 @@ def cohort_vectors(
     found = sample_vectors(model, samples)
     table = vectors_table(samples.names, found)
     for place, (column, values) in enumerate(
-        (("cell_type", cohort.cell_types), ("donor", samples.donors), ("arm", samples.labels), ("batch", samples.batches)), 1
+        (
+            ("cell_type", cohort.cell_types),
+            ("donor", samples.donors),
+            ("arm", samples.labels),
+            ("batch", samples.batches),
+        ),
+        1,
     ):
         table.insert(place, column, values.astype(object))
     write_parquet(vectors, table)
@@ -76,7 +82,9 @@ def _adapted_folds(base: Rnagan, cohort: StudyCohort, seed: int) -> list[tuple[R
         for split in donor_folds(donors, labels=labels, n_folds=n_folds, seed=seed):
             rows = np.isin(np.arange(len(donors)), split.train)
             run = Run(Device("cpu", "evaluation"), None, seed)
-            found.append((adapted(base, cohort.take(rows), run=run).model, frozenset(donors[split.test].tolist())))
+            found.append(
+                (adapted(base, cohort.take(rows), run=run).model, frozenset(donors[split.test].tolist()))
+            )
     except DataError as error:
         log.warning("vectors are not judged: %s", error)
         return []
@@ -96,7 +104,9 @@ def _judged(
             continue
         k = min(K, max(1, len(np.unique(references.donors)) // 2))
         try:
-            each.append(evaluate_vectors(model, references=references, queries=queries, k=k, seed=seed + number))
+            each.append(
+                evaluate_vectors(model, references=references, queries=queries, k=k, seed=seed + number)
+            )
         except DataError as error:
             told["skipped"] = str(error)
     if not each:
@@ -110,7 +120,11 @@ def averaged(each: Sequence[VectorsEvaluation]) -> VectorsEvaluation:
 
     def mean(values: Sequence[float]) -> float:
         known = np.isfinite(np.array(values, dtype=np.float64))
-        return float(np.average(np.array(values)[known], weights=weights[known])) if known.any() else float("nan")
+        return (
+            float(np.average(np.array(values)[known], weights=weights[known]))
+            if known.any()
+            else float("nan")
+        )
 
     def space(name: str) -> SpaceFigures:
         parts = [getattr(one, name) for one in each]

@@ -14,23 +14,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from consilience.foundation.errors import DataError
+from consilience.foundation.errors import DataError, ModelError
 from consilience.learning.players import Loss, Player
 from consilience.learning.schedule import Schedule
-from consilience.rnagan.contrasts import MIN_DONORS, remember, softened
+from consilience.rnagan.contrasts import MIN_DONORS, evenly, remember, softened
 from consilience.rnagan.corpus import CohortTasks, Corpus
 from consilience.rnagan.episodes import EpisodeBatch
 from consilience.rnagan.presets import Preset, Stage
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import torch
 
-    from consilience.learning.fit import FitResult
+    from consilience.learning.fit import Batches, FitResult
+    from consilience.rnagan.networks.default_generator_network import DefaultGenerator
 
+LossOf = Callable[[EpisodeBatch, "torch.Generator"], Loss]
 MOST_ROWS = 500
 """Rows of a cohort that enter the moments of its genes."""
 MOST_IN_GROUP = 40
 """Samples of one kind that enter the generator's factors."""
+MOST_GROUPS = 60
+"""Kinds that do, evenly over all of them: their samples are compared with each other, all at once."""
 FEW, SLOW = 64, 0.01
 """Parameters of up to FEW numbers say how much to trust what; the default's larger ones begin at closed-form
 values and move slower by SLOW."""
@@ -73,14 +78,11 @@ def train(
     history: list[dict[str, Any]] = []
     used = device
     for number, stage in enumerate(stages):
-        cohorts = _cohorts_of(corpus, stage)
+        cohorts = cohorts_of(corpus, stage)
         if cohorts is None or stage.epochs * stage.steps == 0:
             continue
         result: FitResult = fit(
-            players=_players(discriminator, generator, preset, stage),
-            batches=lambda epoch, step, rng, source=cohorts: source.batch(  # type: ignore[misc]
-                epoch=epoch, step=step, settings=preset.episodes
-            ),
+            players=players_of(discriminator, generator, preset, stage), batches=_episodes(cohorts, preset),
             schedule=Schedule(stage.epochs, stage.steps, rate="cosine", clip_norm=5.0),
             seed=seed, device=device, precision="auto",
             folder=None if folder is None else folder / f"{number + 1}-{stage.name.replace(' ', '-')}",
@@ -93,50 +95,67 @@ def train(
     return Trained(tuple(history), tasks, used)
 
 
-def begin_from(discriminator: Any, corpus: Corpus, *, keep: bool = False) -> tuple[tuple[str, ...], ...]:
+def _episodes(corpus: Corpus, preset: Preset) -> Batches:
+    def episodes(epoch: int, step: int, rng: np.random.Generator) -> EpisodeBatch:
+        return corpus.batch(epoch=epoch, step=step, settings=preset.episodes)
+
+    return episodes
+
+
+def begin_from(
+    discriminator: torch.nn.Module, corpus: Corpus, *, keep: bool = False
+) -> tuple[tuple[str, ...], ...]:
     """Put the corpus's contrasts and gene moments into the default discriminator; returns its tasks.
 
     `keep`: contrasts that it has stay as far as there is room (adapting), else they go.
     """
     import torch
 
+    from consilience.rnagan.networks.default_network import DefaultDiscriminator
+
+    if not isinstance(discriminator, DefaultDiscriminator):
+        raise ModelError("only the default discriminator remembers contrasts", value=type(discriminator))
     cohorts = corpus.cohorts()
     softening = float(discriminator.log_softening.detach().exp()) if discriminator.soften else None
     size = discriminator.vector_size
     found = remember(cohorts, most=size // 4 if keep else size, softening=softening)
     mean, variance = gene_moments(cohorts, softening=softening)
     with torch.no_grad():
-        old = discriminator.gene_contrasts.clone() if keep else torch.zeros(0, len(mean))
-        every = torch.cat([torch.from_numpy(found.directions), old])[:size]
-        discriminator.gene_contrasts.zero_()
-        discriminator.gene_contrasts[: len(every)] = every
+        now = discriminator.gene_contrasts
+        every = torch.cat([torch.from_numpy(found.directions).to(now), now if keep else now[:0]])[:size]
+        now.zero_()
+        now[: len(every)] = every
         discriminator.gene_mean.copy_(torch.from_numpy(mean))
         discriminator.gene_variance.copy_(torch.from_numpy(variance))
     return found.names
 
 
-def begin_factors(generator: Any, corpus: Corpus) -> None:
+def begin_factors(generator: torch.nn.Module, corpus: Corpus) -> None:
     """Give the default generator the principal axes of the variation within kinds as its first factors."""
     import torch
 
-    groups = []
-    for cohort in corpus.cohorts():
-        for family in cohort.families:
-            for level in family.levels:
-                if np.unique(level.donors).size >= MIN_DONORS:
-                    rows = np.linspace(0, level.rows.size - 1, min(level.rows.size, MOST_IN_GROUP)).astype(int)
-                    groups.append(torch.from_numpy(cohort.rows.dense(level.rows[rows, None])))
-    if groups:
-        generator.start_from(groups)
+    levels = [
+        (cohort.rows, level)
+        for cohort in corpus.cohorts() for family in cohort.families for level in family.levels
+        if np.unique(level.donors).size >= MIN_DONORS
+    ]  # fmt: skip
+    chosen = [levels[place] for place in evenly(len(levels), MOST_GROUPS)]
+    if chosen:
+        _default_generator(generator).start_from([
+            torch.from_numpy(rows.dense(level.rows[evenly(level.rows.size, MOST_IN_GROUP)]))
+            for rows, level in chosen
+        ])  # fmt: skip
 
 
-def gene_moments(cohorts: tuple[CohortTasks, ...], *, softening: float | None) -> tuple[Any, Any]:
+def gene_moments(
+    cohorts: tuple[CohortTasks, ...], *, softening: float | None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Mean, and mean variance within cohorts, of each gene (G,), over the cohorts that measured it."""
     n_genes = len(cohorts[0].observed)
     total, spread, seen = np.zeros(n_genes), np.zeros(n_genes), np.zeros(n_genes)
     for cohort in cohorts:
-        rows = np.linspace(0, len(cohort.rows) - 1, min(len(cohort.rows), MOST_ROWS)).astype(int)[:, None]
-        values = softened(cohort.rows.dense(rows), cohort.observed, softening=softening)
+        rows = cohort.rows.dense(evenly(len(cohort.rows), MOST_ROWS))
+        values = softened(rows, cohort.observed, softening=softening)
         total += values.mean(axis=0) * cohort.observed
         spread += values.var(axis=0) * cohort.observed
         seen += cohort.observed
@@ -146,7 +165,8 @@ def gene_moments(cohorts: tuple[CohortTasks, ...], *, softening: float | None) -
     return (total / some).astype(np.float32), (spread / some).astype(np.float32)
 
 
-def _cohorts_of(corpus: Corpus, stage: Stage) -> Corpus | None:
+def cohorts_of(corpus: Corpus, stage: Stage) -> Corpus | None:
+    """What of a corpus a stage learns from; None where it has nothing of the kind."""
     if stage.data in {"any", "own"}:
         return corpus
     try:
@@ -155,43 +175,53 @@ def _cohorts_of(corpus: Corpus, stage: Stage) -> Corpus | None:
         return None
 
 
-def _players(
+def players_of(
     discriminator: torch.nn.Module, generator: torch.nn.Module, preset: Preset, stage: Stage
 ) -> list[Player]:
-    import torch
-
-    def adam(module: torch.nn.Module, rate: float) -> torch.optim.Optimizer:
-        weights = [weight for weight in module.parameters() if weight.requires_grad]
-        groups = [
-            {"params": [weight for weight in weights if weight.numel() <= FEW], "lr": rate},
-            {"params": [weight for weight in weights if weight.numel() > FEW],
-             "lr": rate if preset.name == "published" else rate * SLOW},
-        ]  # fmt: skip
-        return torch.optim.AdamW([group for group in groups if group["params"]], betas=preset.betas,
-                                 weight_decay=preset.weight_decay)  # fmt: skip
-
+    """The discriminator, and the generator in stages that train it, with their losses and optimisers."""
+    optimiser = _optimiser(discriminator, stage.rate_discriminator, preset)
     if preset.name == "default":
         from consilience.rnagan.generator_losses import generator_player
 
-        players = [Player("discriminator", discriminator, adam(discriminator, stage.rate_discriminator),
-                          _log_loss(discriminator))]  # fmt: skip
+        players = [Player("discriminator", discriminator, optimiser, log_loss(discriminator))]
         if stage.generator:
             own = stage.data == "own"
-            players.append(generator_player(generator, rate=stage.rate_generator, only_shares=own))  # type: ignore[arg-type]
+            players.append(
+                generator_player(_default_generator(generator), rate=stage.rate_generator, only_shares=own)
+            )
         return players
     of_discriminator, of_generator = _published_losses(discriminator, generator, stage)
-    players = [
-        Player(
-            "discriminator", discriminator, adam(discriminator, stage.rate_discriminator), of_discriminator
-        )
-    ]
+    players = [Player("discriminator", discriminator, optimiser, of_discriminator)]
     if stage.generator:
-        players.append(Player("generator", generator, adam(generator, stage.rate_generator), of_generator))
+        mine = _optimiser(generator, stage.rate_generator, preset)
+        players.append(Player("generator", generator, mine, of_generator))
     return players
 
 
-def _log_loss(discriminator: torch.nn.Module) -> Callable[[EpisodeBatch, torch.Generator], Loss]:
-    """Log loss of each query."""
+def _default_generator(generator: torch.nn.Module) -> DefaultGenerator:
+    from consilience.rnagan.networks.default_generator_network import DefaultGenerator
+
+    if not isinstance(generator, DefaultGenerator):
+        raise ModelError("the default preset trains the default generator", value=type(generator))
+    return generator
+
+
+def _optimiser(module: torch.nn.Module, rate: float, preset: Preset) -> torch.optim.Optimizer:
+    import torch
+
+    weights = [weight for weight in module.parameters() if weight.requires_grad and weight.numel()]
+    slow = rate if preset.name == "published" else rate * SLOW
+    groups = [
+        {"params": [weight for weight in weights if weight.numel() <= FEW], "lr": rate},
+        {"params": [weight for weight in weights if weight.numel() > FEW], "lr": slow},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], betas=preset.betas, weight_decay=preset.weight_decay
+    )
+
+
+def log_loss(discriminator: torch.nn.Module) -> LossOf:
+    """Mean log loss of an episode's queries; `right`, the share on the right side of 0, is watched."""
     from torch.nn.functional import binary_cross_entropy_with_logits
 
     def loss(batch: EpisodeBatch, noise: torch.Generator) -> Loss:
@@ -202,7 +232,7 @@ def _log_loss(discriminator: torch.nn.Module) -> Callable[[EpisodeBatch, torch.G
     return loss
 
 
-def _published_losses(discriminator: Any, generator: Any, stage: Stage) -> tuple[Any, Any]:
+def _published_losses(discriminator: Any, generator: Any, stage: Stage) -> tuple[LossOf, LossOf]:
     """The authors' -log of the mean score."""
     from consilience.rnagan.published_losses import discriminator_loss, generator_loss
 

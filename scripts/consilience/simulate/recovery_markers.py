@@ -1,4 +1,4 @@
-"""Markers against what was planted: whether planted genes rank first, with the right sign, beside plain tests."""
+"""Markers against what was planted: the ranking of planted genes and their signs, beside plain tests."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def _of(part: pd.DataFrame, method: str, planted: dict[str, float]) -> Recovery:
     effect, fdr = (part[f"{prefix}{name}"].fillna(default).to_numpy(dtype=np.float64)
                    for name, default in (("effect", 0.0), ("fdr", 1.0)))  # fmt: skip
     score = None if method == OURS else -part[f"{prefix}p"].fillna(1.0).to_numpy(dtype=np.float64)
-    return recovery(features=part["feature"].tolist(), effect=effect, truth=planted, score=score, fdr=fdr, level=FDR)
+    return recovery(
+        features=part["feature"].tolist(), effect=effect, truth=planted, score=score, fdr=fdr, level=FDR
+    )
 
 
 def _found(part: pd.DataFrame, known: Any, found: dict[str, Recovery], cell_type: str) -> list[Check]:
@@ -70,12 +72,14 @@ def _found(part: pd.DataFrame, known: Any, found: dict[str, Recovery], cell_type
             name=f"markers{inside}", planted=f"{ours.n_planted} causal genes",
             found=f"AUPRC {ours.auprc:.2f}", value=ours.auprc, ideal=1.0, chance=ours.chance,
             ok=auroc(score=np.abs(effect), positive=known != 0).beats_chance(),
-            text=f"area under precision and recall of the markers: {ours.auprc:.2f} (chance {ours.chance:.2f};"
-            f" plain tests: {others}); {ours.n_called} genes at a false discovery rate of {FDR:.0%}",
+            text=f"area under precision and recall of the markers: {ours.auprc:.2f} (chance"
+            f" {ours.chance:.2f}; plain tests: {others}); {ours.n_called} genes at a false"
+            f" discovery rate of {FDR:.0%}",
         ),
         Check(
-            name=f"signs of markers{inside}", planted=f"{ours.n_planted} signed effects", found=f"{right} right",
-            value=ours.sign_accuracy, ideal=1.0, chance=0.5, ok=sign_p(n_right=right, n=ours.n_planted) < FDR,
+            name=f"signs of markers{inside}", planted=f"{ours.n_planted} signed effects",
+            found=f"{right} right", value=ours.sign_accuracy, ideal=1.0, chance=0.5,
+            ok=sign_p(n_right=right, n=ours.n_planted) < FDR,
             text=f"{right} of {ours.n_planted} causal genes speak in the planted direction (chance: half)",
         ),
     ]  # fmt: skip
@@ -84,8 +88,8 @@ def _found(part: pd.DataFrame, known: Any, found: dict[str, Recovery], cell_type
 def _nothing_there(part: pd.DataFrame, cell_type: str) -> Check:
     n, inside = int((part["fdr"] <= FDR).sum()), f" in {cell_type}" if cell_type else ""
     return Check(
-        name=f"false markers{inside}", planted="no effect", found=f"{n} genes at FDR {FDR:.0%}", value=float(n),
-        ideal=0.0, chance=0.0, ok=n == 0,
+        name=f"false markers{inside}", planted="no effect", found=f"{n} genes at FDR {FDR:.0%}",
+        value=float(n), ideal=0.0, chance=0.0, ok=n == 0,
         text=f"{n} markers{inside} at a false discovery rate of {FDR:.0%}; there is nothing to find",
     )  # fmt: skip
 

@@ -175,7 +175,7 @@ class PathwaysSection(Section):
 
 
 class RnaganSection(Section):
-    """RNAGAN: one pathway-informed model, used for diagnosis, markers, synthetic samples and patient vectors."""
+    """RNAGAN: one pathway-informed model, for diagnosis, markers, synthetic samples and patient vectors."""
 
     enabled: bool = True
     """run this stage"""

@@ -45,7 +45,7 @@ def diagnosis_table(parts: list[Part]) -> Table:
                 found = one.differences.get(OURS, {}).get(name)
                 rows.append((
                     part.cohort.name, part.origin or part.cohort.name, part.task.cell_type, size,
-                    method_words(name),
+                    _used(one), method_words(name),
                     entry.auc, entry.auc_low, entry.auc_high, found.auc if found else None,
                     found.low if found else None, found.high if found else None, entry.brier, entry.ece,
                     entry.ece_expected, entry.ood_share, "yes" if saturated(one) else "no",
@@ -55,6 +55,7 @@ def diagnosis_table(parts: list[Part]) -> Table:
         columns=(
             Column("cohort", "Cohort", "id"), Column("learned_from", "Learned from", "id"),
             Column("cell_type", "Cell type"), Column("references", "References", "integer"),
+            Column("used", "Cases + controls", "id", "used; fewer where training patients do not suffice"),
             Column("method", "Method", "words"), Column("auc", "AUC", "number"),
             Column("auc_low", "from", "number"),
             Column("auc_high", "to", "number"),
@@ -65,3 +66,9 @@ def diagnosis_table(parts: list[Part]) -> Table:
             Column("saturated", "Too easy"),
         ),
     )  # fmt: skip
+
+
+def _used(size: SizeFigures) -> str:
+    """References that could be drawn of either kind, from the fewest to the most over splits."""
+    ends = [size.references.get(kind) for kind in ("positive", "negative")]
+    return " + ".join(str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}–{pair[1]}" for pair in ends if pair)

@@ -18,6 +18,7 @@ MOST_ROWS = 50
 MOST_SIGNIFICANT = 200
 FDR_FLOOR = 1e-6
 TOP = 50
+MOST_LEADING = 8
 
 GENE_COLUMNS = (
     ("feature", Column("gene", "Gene", "id")),
@@ -68,6 +69,21 @@ def strongest(table: pd.DataFrame, *, level: float) -> pd.DataFrame:
     return table[chosen]
 
 
+def by_evidence(
+    rows: list[tuple[Cell, ...]], columns: tuple[tuple[str, Column], ...]
+) -> list[tuple[Cell, ...]]:
+    """Rows of all cell types (first cell), those of the smallest FDR first, then by size of the effect."""
+    names = [name for name, _ in columns]
+    fdr = names.index("fdr") + 1 if "fdr" in names else None
+    size = next(place for place, name in enumerate(names, 1) if name in {"effect", "nes"})
+
+    def key(row: tuple[Cell, ...]) -> tuple[float, float]:
+        judged = number(row[fdr]) if fdr is not None else None
+        return (2.0 if judged is None else judged, -abs(number(row[size]) or 0.0))
+
+    return sorted(rows, key=key)
+
+
 def rows_for(table: pd.DataFrame, columns: tuple[tuple[str, Column], ...]) -> list[tuple[Cell, ...]]:
     """Rows of those columns that the table has, as plain cells."""
     found: list[list[Cell]] = []
@@ -79,8 +95,15 @@ def rows_for(table: pd.DataFrame, columns: tuple[tuple[str, Column], ...]) -> li
         elif kind == "integer":
             found.append([None if one is None else int(one) for one in numbers(values)])
         else:
-            found.append([str(value) for value in values])
+            found.append([_some(str(value)) if name == "leading" else str(value) for value in values])
     return list(zip(*found, strict=True))
+
+
+def _some(genes: str) -> str:
+    """The first of the genes that a semicolon parts."""
+    names = genes.split(";")
+    more = len(names) - MOST_LEADING
+    return f"{', '.join(names[:MOST_LEADING])} and {more} more" if more > 0 else ", ".join(names)
 
 
 def marker_table(
@@ -90,34 +113,36 @@ def marker_table(
     rows: list[tuple[Cell, ...]],
     *,
     caption: str,
+    embedded: int,
 ) -> Table:
     """A table of all cell types of a cohort; the column of the cell type stands first where there are any."""
     several = any(row[0] for row in rows)
     shown = [Column("cell_type", "Cell type")] if several else []
     return Table(
-        key=key, title=title, rows=tuple(row if several else row[1:] for row in rows), visible=10,
-        embedded=800,
+        key=key, title=title, rows=tuple(row if several else row[1:] for row in by_evidence(rows, columns)),
+        visible=10,
+        embedded=embedded,
         columns=(*shown, *(column for _, column in columns)), caption=caption,
     )  # fmt: skip
 
 
-def drawn_rows(table: pd.DataFrame, *, level: float) -> pd.DataFrame:
-    """At most MOST_POINTS: the strongest, what is called, and every n-th of the rest."""
+def drawn_rows(table: pd.DataFrame, *, level: float, most: int = MOST_POINTS) -> pd.DataFrame:
+    """At most `most` rows: the strongest, what is called, and every n-th of the rest."""
     import numpy as np
     import pandas as pd
 
-    if len(table) <= MOST_POINTS:
+    if len(table) <= most:
         return table
-    best = strongest(table, level=level).iloc[: MOST_POINTS // 2]
+    best = strongest(table, level=level).iloc[: most // 2]
     rest = table.drop(best.index)
-    places = np.unique(np.linspace(0, len(rest) - 1, MOST_POINTS - len(best)).astype(int))
+    places = np.unique(np.linspace(0, len(rest) - 1, most - len(best)).astype(int))
     return pd.concat([best, rest.sort_values(["effect", "feature"]).iloc[places]])
 
 
-def volcano(table: pd.DataFrame, task: MarkersTask, *, key: str) -> Figure:
+def volcano(table: pd.DataFrame, task: MarkersTask, *, key: str, most: int) -> Figure:
     """Signed effect against −log10 of the false discovery rate, or against stability where there is none."""
     judged = bool(table["fdr"].notna().any())
-    part = drawn_rows(table, level=task.fdr_level)
+    part = drawn_rows(table, level=task.fdr_level, most=most)
     left_out = "" if len(part) == len(table) else f" {len(part):,} of {len(table):,} genes are drawn."
 
     def height(row: Any) -> float | None:
@@ -125,24 +150,27 @@ def volcano(table: pd.DataFrame, task: MarkersTask, *, key: str) -> Figure:
         return -math.log10(max(value, FDR_FLOOR)) if judged and value is not None else value
 
     marks = _by_direction(part, task.fdr_level, x="effect", y=height, judged=judged)
+    top = 1.05
     if judged:
+        least = number(part["fdr"].min())
+        top = 1.08 * max(-math.log10(task.fdr_level), -math.log10(max(least or 1.0, FDR_FLOOR)))
         words = f"FDR {task.fdr_level:g}"
         marks.append(rule(axis="y", at=-math.log10(task.fdr_level), label=words))
     return Figure(
         key=key, title="Effect and evidence of every gene", height=320, marks=tuple(marks),
         x=Axis(label="effect on the log-odds (right: pedal, left: brake)"),
-        y=Axis(label="−log10 FDR" if judged else "share of resamples with the same sign", zero=True),
+        y=Axis(label="−log10 FDR" if judged else "share of resamples with the same sign", domain=(0.0, top)),
         caption=("The effect says how much the model makes of a gene, the FDR whether it holds in unseen "
                  f"patients.{left_out}" if judged else f"No error rate can be given here.{left_out}"),
         alt=f"{task.n_significant.genes} of {task.n_genes_tested:,} genes are below the level.",
     )  # fmt: skip
 
 
-def against_fold_change(table: pd.DataFrame, task: MarkersTask, *, key: str) -> Figure | None:
+def against_fold_change(table: pd.DataFrame, task: MarkersTask, *, key: str, most: int) -> Figure | None:
     """Effect against fold change: where the model departs from a plain comparison."""
     if "log2fc" not in table:
         return None
-    part = drawn_rows(table, level=task.fdr_level)
+    part = drawn_rows(table, level=task.fdr_level, most=most)
     marks = _by_direction(part, task.fdr_level, x="log2fc", y=lambda row: number(row.effect),
                           judged=bool(table["fdr"].notna().any()))  # fmt: skip
     return Figure(

@@ -34,7 +34,8 @@ def training(results: StudyResults, models: Sequence[Training]) -> list[MethodNo
         "they were trained by Adam [Kingma2015] in PyTorch {torch} [Paszke2019]" if stepped
         else "no gradient steps were taken (PyTorch {torch} [Paszke2019])"
     )  # fmt: skip
-    genes = f"the {settings.genes:,} most variable genes" if settings.genes else "all measured genes"
+    most = f"the most variable genes (at most {settings.genes:,})"
+    genes = most if settings.genes else "all measured genes"
     notes = [
         MethodNote(
             "rnagan", "RNAGAN",
@@ -56,9 +57,9 @@ def training(results: StudyResults, models: Sequence[Training]) -> list[MethodNo
 
 
 _DEFAULT = (
-    "Its discriminator solves discriminant heads in closed form from the references [Bertinetto2019, "
-    "Lee2019], on "
-    "genes, pathways and contrasts remembered from pretraining; its generator recombines the references by "
+    "Its discriminator solves discriminant heads in closed form from the references [Bertinetto2019] "
+    "[Lee2019], on genes, pathways and contrasts remembered from pretraining; its generator recombines the "
+    "references by "
     "random "
     "rotations [Langsrud2005], with learned factors and noise of each gene."
 )

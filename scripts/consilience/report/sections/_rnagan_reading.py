@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from consilience.report.elements import Block, Column, Group, Section, Table, walk
+from consilience.report.elements import Block, Column, Group, Table
 from consilience.report.figures import Colour
 from consilience.report.results import StudyResults
 from consilience.report.shapes import Shape
@@ -131,11 +131,4 @@ def two(value: float | None) -> str:
 
 def signed(value: float) -> str:
     """Two digits with a sign; a true minus."""
-    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
-
-
-def figures_in(section: Section) -> Iterator[Any]:
-    """All figures of a section."""
-    for block in walk(section.blocks):
-        if block.block == "figures":
-            yield from block.items  # type: ignore[union-attr]
+    return "0.00" if abs(value) < 0.005 else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")

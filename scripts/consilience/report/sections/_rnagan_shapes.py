@@ -82,6 +82,7 @@ class SizeFigures(Shape):
     methods: dict[str, MethodFigures]
     best_baseline: str | None = None
     differences: dict[str, dict[str, Difference]] = Field(default_factory=dict)
+    references: dict[str, tuple[int, int] | None] = Field(default_factory=dict)
     test_patients: int = 0
     splits: int = 0
 

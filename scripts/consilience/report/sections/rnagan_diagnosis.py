@@ -23,12 +23,12 @@ from consilience.report.results import StudyResults
 from consilience.report.sections import _rnagan_methods as written
 from consilience.report.sections._rnagan_diagnosis_parts import (
     NOTABLE,
+    VERDICTS,
     auc_figure,
     best_auc,
     forest,
     pretraining_words,
     reliability_figure,
-    saturated,
     sentences,
     sizes_of,
     verdict,
@@ -37,6 +37,7 @@ from consilience.report.sections._rnagan_diagnosis_table import Part, diagnosis_
 from consilience.report.sections._rnagan_reading import (
     FOLD_ABOVE,
     OURS,
+    budget,
     group_of,
     method_words,
     skipped_table,
@@ -53,6 +54,7 @@ from consilience.report.words import count, listed
 from consilience.study.cohorts import Cohort
 
 FEW_DRAWN = 12
+ALL_DRAWN = 150
 """Cell types of a cohort with figures of their own; the table has all."""
 MOST_IN_FOREST = 40
 ODD = 0.2
@@ -133,7 +135,8 @@ def _cohort_group(
         blocks.append(Notices(tuple(said)))
     others = listed(found.base_cohorts) if found.base_cohorts else "no other cohort"
     blocks.append(Text(f"Pretrained on {others}; no patient of {cohort.name} was in it.", tone="small"))
-    shown = sorted(parts, key=lambda part: -part.task.n_samples)[:FEW_DRAWN]
+    shown = sorted(parts, key=lambda part: -part.task.n_samples)
+    shown = shown[: budget(results, FEW_DRAWN, total=ALL_DRAWN)]
     for part in shown:
         inner = _task_blocks(part)
         if part.task.cell_type:
@@ -237,13 +240,13 @@ def _headline(parts: list[Part]) -> str:
     if not parts:
         return "No task could be judged; the reasons are listed."
     compared = [part for part in parts if best_auc(part.last) is not None and OURS in part.last.methods]
-    easy = sum(saturated(part.last) for part in compared)
-    words = {word: sum(verdict(part.last) == word for part in compared)
-             for word in ("RNAGAN is better", "no clear difference", "the baseline is better")}  # fmt: skip
-    told_of = [f"{word} in {number}" for word, number in words.items() if number]
-    if easy:
-        told_of.append(f"{easy} too easy to prove anything")
-    return f"{count(len(compared), 'task')} against the best simple classifier: {listed(told_of)}."
+    verdicts = [verdict(part.last) for part in compared]
+    told_of = [f"{word} in {verdicts.count(word)}" for word in VERDICTS if word in verdicts]
+    behind = [part for part in compared
+              if (part.last.methods[OURS].auc or 0.0) < (best_auc(part.last) or 0.0) - NOTABLE]  # fmt: skip
+    ahead = f" The classifier's AUC is higher by more than {NOTABLE:g} in {len(behind)}." if behind else ""
+    against = f"{count(len(compared), 'task')} against the best simple classifier"
+    return f"{against}: {listed(told_of)}.{ahead}"
 
 
 def _first_screen(parts: list[Part]) -> list[Fact]:

@@ -25,6 +25,7 @@ from consilience.report.sections import _rnagan_methods as written
 from consilience.report.sections._rnagan_markers_parts import (
     ENRICHMENT_COLUMNS,
     GENE_COLUMNS,
+    MOST_POINTS,
     PAIR_COLUMNS,
     PATHWAY_COLUMNS,
     TOP,
@@ -37,6 +38,7 @@ from consilience.report.sections._rnagan_markers_parts import (
 )
 from consilience.report.sections._rnagan_reading import (
     FOLD_ABOVE,
+    budget,
     frame,
     group_of,
     rows_of,
@@ -49,7 +51,8 @@ from consilience.report.sections._rnagan_truth import recovery_blocks
 from consilience.report.words import count, listed
 from consilience.study.cohorts import Cohort
 
-FEW_DRAWN = 8
+FEW_DRAWN, ALL_DRAWN = 8, 60
+ALL_POINTS, MOST_EMBEDDED, ALL_EMBEDDED = 20_000, 800, 6_000
 MOST_LISTED = 25
 WAY_WORDS = {
     "permute": "labels permuted, everything redone",
@@ -144,7 +147,9 @@ def _cohort_group(
     enriched = frame(results, cohort, "markers_enrichment.parquet")
     lists, blocks = _Lists(), list[Block]()
     done = [(place, task) for place, task in enumerate(record.tasks) if task.skipped is None]
-    shown = {place for place, _ in sorted(done, key=lambda pair: -pair[1].n_significant.genes)[:FEW_DRAWN]}
+    done.sort(key=lambda pair: -pair[1].n_significant.genes)
+    shown = {place for place, _ in done[: budget(results, FEW_DRAWN, total=ALL_DRAWN)]}
+    most = budget(results, MOST_POINTS, total=ALL_POINTS)
     for place, task in done:
         own = rows_of(genes, task.cell_type)
         together.tasks.append(_task_row(cohort, task))
@@ -158,8 +163,8 @@ def _cohort_group(
                             rows_for(strongest(own, level=task.fdr_level), _gene_columns(own))]  # fmt: skip
             if place in shown:
                 key = f"marked-{cohort.name}-{place}"
-                drawn = (volcano(own, task, key=f"{key}-volcano"),
-                         against_fold_change(own, task, key=f"{key}-fold"))  # fmt: skip
+                drawn = (volcano(own, task, key=f"{key}-volcano", most=most),
+                         against_fold_change(own, task, key=f"{key}-fold", most=most))  # fmt: skip
                 inner.append(Figures(tuple(figure for figure in drawn if figure is not None)))
         _add_lists(lists, task, rows_of(pathways, task.cell_type), rows_of(pairs, task.cell_type),
                    rows_of(enriched, task.cell_type))  # fmt: skip
@@ -169,7 +174,8 @@ def _cohort_group(
                                 folded=len(done) > 1))  # fmt: skip
         else:
             blocks += inner
-    blocks += _lists_of(cohort, lists, _gene_columns(genes))
+    embedded = budget(results, MOST_EMBEDDED, total=ALL_EMBEDDED)
+    blocks += _lists_of(cohort, lists, _gene_columns(genes), embedded=embedded)
     return group_of(f"markers-{cohort.name}", cohort, blocks, folded=folded)
 
 
@@ -188,7 +194,7 @@ def _task_blocks(results: StudyResults, task: MarkersTask) -> list[Block]:
     facts = [
         Fact("genes", f"{task.n_significant.genes:,}", f"of {task.n_genes_tested:,} tested hold"),
         Fact("pathways", f"{task.n_significant.pathways:,}", f"of {task.n_pathways:,} hold"),
-        Fact("error rates", WAY_WORDS.get(task.evidence, task.evidence),
+        Fact("error rates", _way(task),
              f"{task.permutations:,} permutations" if task.permutations else ""),
         Fact("stability of the top", two(index.genes), f"genes; pathways {two(index.pathways)} (0 chance, "
                                                        "1 same)"),
@@ -200,10 +206,14 @@ def _task_blocks(results: StudyResults, task: MarkersTask) -> list[Block]:
     return blocks
 
 
+def _way(task: MarkersTask) -> str:
+    return WAY_WORDS.get(task.evidence, task.evidence) if task.permutations else WAY_WORDS["none"]
+
+
 def _task_row(cohort: Cohort, task: MarkersTask) -> tuple[Cell, ...]:
     index = task.stability_index
     return (cohort.name, task.cell_type, task.n_donors.case, task.n_donors.control, task.n_genes_tested,
-            WAY_WORDS.get(task.evidence, task.evidence), task.permutations, task.n_significant.genes,
+            _way(task), task.permutations, task.n_significant.genes,
             task.n_significant.pathways, task.n_significant.enrichment,
             index.genes, index.pathways)  # fmt: skip
 
@@ -224,7 +234,9 @@ def _add_lists(lists: _Lists, task: MarkersTask, pathways: object, pairs: object
         lists.enriched += [(task.cell_type, *row) for row in rows_for(best, ENRICHMENT_COLUMNS)]
 
 
-def _lists_of(cohort: Cohort, lists: _Lists, gene_columns: tuple[tuple[str, Column], ...]) -> list[Block]:
+def _lists_of(
+    cohort: Cohort, lists: _Lists, gene_columns: tuple[tuple[str, Column], ...], *, embedded: int
+) -> list[Block]:
     name = cohort.name
     whole = f"The strongest; all are in rnagan/{name}/"
     parts = (
@@ -236,7 +248,7 @@ def _lists_of(cohort: Cohort, lists: _Lists, gene_columns: tuple[tuple[str, Colu
         (f"marker_pairs.{name}", "Pairs of genes", PAIR_COLUMNS, lists.pairs,
          "Pairs of the strongest genes that move the log-odds together otherwise than one by one."),
     )  # fmt: skip
-    return [marker_table(key, title, columns, rows, caption=caption)
+    return [marker_table(key, title, columns, rows, caption=caption, embedded=embedded)
             for key, title, columns, rows, caption in parts if rows]  # fmt: skip
 
 

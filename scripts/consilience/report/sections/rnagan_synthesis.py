@@ -15,7 +15,6 @@ from consilience.report.elements import (
     Figures,
     Group,
     Notice,
-    Notices,
     Section,
     SectionMaker,
     Table,
@@ -26,6 +25,7 @@ from consilience.report.results import StudyResults
 from consilience.report.sections import _rnagan_methods as written
 from consilience.report.sections._rnagan_reading import (
     FOLD_ABOVE,
+    budget,
     frame,
     group_of,
     numbers,
@@ -37,7 +37,7 @@ from consilience.report.words import count, listed
 from consilience.study.cohorts import Cohort
 
 CEILING = ", ceiling"
-MOST_POINTS = 600
+MOST_POINTS, ALL_POINTS = 600, 10_000
 FIGURE_WORDS = {
     "mean R2": "means of genes, R²",
     "sd R2": "spreads of genes, R²",
@@ -84,22 +84,23 @@ def _notices(results: StudyResults, cohort: Cohort, record: SyntheticRecord) -> 
         return [Notice("note", f"no synthetic samples: {hide(record.skipped)}", anchor, cohort.name)]
     if record.release.passed:
         return []
-    reasons = "; ".join(hide(reason) for reason in record.release.reasons)
-    return [
-        Notice("note", f"synthetic samples are not given out: {reasons or 'not judged'}", anchor, cohort.name)
-    ]
+    limits = f"{count(len(record.release.reasons), 'privacy limit')} exceeded"
+    why = limits if record.release.reasons else "not judged"
+    return [Notice("note", f"synthetic samples are not given out: {why}", anchor, cohort.name)]
 
 
 def _cohort_group(
     results: StudyResults, cohort: Cohort, record: SyntheticRecord, said: list[Notice], *, folded: bool
 ) -> Group:
-    blocks: list[Block] = [Notices(tuple(said))] if said else []
+    hide = results.pseudonyms.text
+    blocks: list[Block] = [Text(f"{notice.text[:1].upper()}{notice.text[1:]}.") for notice in said]
     if record.skipped is None:
+        blocks += [Text(f"Refused: {hide(reason)}.", tone="small") for reason in record.release.reasons]
         blocks.append(_facts(record))
         figures = [one for one in (_figure(cohort, record), *_scatter(results, cohort)) if one is not None]
         if figures:
             blocks.append(Figures(tuple(figures)))
-        notes = [results.pseudonyms.text(note) for note in record.release.notes]
+        notes = [hide(note) for note in record.release.notes]
         if notes:
             blocks.append(Text(f"Mind: {'; '.join(notes)}.", tone="small"))
     return group_of(f"synthetic-{cohort.name}", cohort, blocks, folded=folded)
@@ -160,8 +161,9 @@ def _scatter(results: StudyResults, cohort: Cohort) -> list[Figure]:
     if table is None or not len(table):
         return []
     first = table[["cell_type", "condition"]].iloc[0]
+    most = budget(results, MOST_POINTS, total=ALL_POINTS)
     part = table[(table["cell_type"] == first["cell_type"]) & (table["condition"] == first["condition"])]
-    places = np.unique(np.linspace(0, len(part) - 1, min(len(part), MOST_POINTS)).astype(int))
+    places = np.unique(np.linspace(0, len(part) - 1, min(len(part), most)).astype(int))
     part = part.sort_values(["mean_real", "gene"]).iloc[places]
     kind = f"{first['condition']} {first['cell_type']}".strip()
     figures = []

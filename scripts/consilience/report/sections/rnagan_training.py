@@ -10,7 +10,7 @@ from consilience.report.elements import Block, Cell, Column, Fact, Figures, Sect
 from consilience.report.figures import Axis, Colour, Figure, line, points, rule
 from consilience.report.results import StudyResults
 from consilience.report.sections import _rnagan_methods as written
-from consilience.report.sections._rnagan_reading import frame, numbers, told, told_of_all
+from consilience.report.sections._rnagan_reading import frame, number, numbers, told, told_of_all
 from consilience.report.sections._rnagan_shapes import CohortTraining, Training
 from consilience.report.words import count, duration, listed
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from consilience.study.cohorts import Cohort
 
 MOST_DRAWN = 12
+RIGHT = "discriminator.right"
 MODEL_WORDS = {
     "pretrained": "pretrained on all",
     "base": "pretrained on the others",
@@ -43,7 +44,7 @@ def build(results: StudyResults) -> Section | None:
     models = _models(results)
     if not models:
         return None
-    blocks: list[Block] = [Text(_LEAD, tone="lead"), _table(models)]
+    blocks: list[Block] = [Text(_LEAD, tone="lead"), _table(results, models)]
     figures = _curves(results, models)
     blocks.append(Figures(tuple(figures)) if figures else Text(
         "No gradient steps were taken: these models hold only what is known in closed form, so there are no "
@@ -77,12 +78,26 @@ def _title(cohort: Cohort | None, name: str) -> str:
     return MODEL_WORDS[name] if cohort is None else f"{cohort.name}: {MODEL_WORDS[name]}"
 
 
-def _table(models: list[tuple[Cohort | None, str, Training]]) -> Table:
+def _history(results: StudyResults, cohort: Cohort | None, name: str) -> pd.DataFrame | None:
+    """One row an epoch of a model; None where it took no steps."""
+    table = frame(results, cohort, "pretrained.history.parquet" if cohort is None else "history.parquet")
+    part = None if table is None else table[table["model"] == name]
+    return part if part is not None and len(part) else None
+
+
+def _right(results: StudyResults, cohort: Cohort | None, name: str) -> float | None:
+    """Share of training questions that the discriminator answered rightly in the last epoch."""
+    part = _history(results, cohort, name)
+    return None if part is None or RIGHT not in part else number(part[RIGHT].iloc[-1])
+
+
+def _table(results: StudyResults, models: list[tuple[Cohort | None, str, Training]]) -> Table:
     rows: list[tuple[Cell, ...]] = [
         (cohort.name if cohort else "the study", MODEL_WORDS[name],
          listed(one.name for one in record.cohorts) or "nothing yet", record.steps, record.seconds,
          record.device,
-         record.device_reason, record.n_genes, record.n_pathways, len(record.tasks),
+         record.device_reason, _right(results, cohort, name), record.n_genes, record.n_pathways,
+         len(record.tasks),
          sum(one.samples for one in record.cohorts), sum(one.donors for one in record.cohorts), record.preset,
          record.scale)
         for cohort, name, record in models
@@ -93,7 +108,10 @@ def _table(models: list[tuple[Cohort | None, str, Training]]) -> Table:
             Column("cohort", "For", "id"), Column("model", "Model", "words"),
             Column("learned_from", "Learned from", "words"), Column("steps", "Gradient steps", "integer"),
             Column("seconds", "Time", "seconds"), Column("device", "Device"),
-            Column("why", "Why this device", "words"), Column("genes", "Genes", "integer"),
+            Column("why", "Why this device", "words"),
+            Column("right", "Right at the end", "share", "training questions answered rightly in the last "
+                                                         "epoch"),
+            Column("genes", "Genes", "integer"),
             Column("pathways", "Pathways", "integer"),
             Column("contrasts", "Contrasts", "integer", "remembered in the last training"),
             Column("samples", "Samples or cells", "integer"), Column("patients", "Patients", "integer"),
@@ -105,10 +123,8 @@ def _table(models: list[tuple[Cohort | None, str, Training]]) -> Table:
 def _curves(results: StudyResults, models: list[tuple[Cohort | None, str, Training]]) -> list[Figure]:
     figures = []
     for cohort, name, _ in models:
-        file = "pretrained.history.parquet" if cohort is None else "history.parquet"
-        table = frame(results, cohort, file)
-        part = None if table is None else table[table["model"] == name]
-        if part is not None and len(part):
+        part = _history(results, cohort, name)
+        if part is not None:
             place = cohort.name if cohort else "study"
             figures.append(_curve(part, key=f"loss-{name}-{place}", title=_title(cohort, name)))
     return figures[:MOST_DRAWN]

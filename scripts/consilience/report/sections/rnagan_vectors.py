@@ -25,6 +25,7 @@ from consilience.report.sections import _rnagan_methods as written
 from consilience.report.sections._rnagan_reading import (
     FEWEST_PEOPLE,
     FOLD_ABOVE,
+    budget,
     frame,
     group_of,
     skipped_table,
@@ -38,7 +39,7 @@ from consilience.study.cohorts import Cohort
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_POINTS = 1_500
+MOST_POINTS, ALL_POINTS = 1_500, 20_000
 MOST_GROUPS = 6
 MEASURES = (
     ("accuracy", "label guessed from neighbours", "accuracy; unseen patients, neighbours of other patients"),
@@ -58,6 +59,13 @@ _LEAD = (
     "principal components fitted on the same patients: can the arm be guessed from neighbours, do batches "
     "mix, "
     "and do neighbours stay when genes are hidden or other patients are learned from?"
+)
+
+_SEEN = (
+    "Pictures and nearest patients are of the cohort's own model, which was adapted to these patients and "
+    "their "
+    "arms: they look better than new patients would. What holds for new patients is in the table of all "
+    "figures."
 )
 
 
@@ -98,6 +106,7 @@ def _cohort_group(results: StudyResults, cohort: Cohort, record: VectorsRecord, 
     if len(judged) == 1 and judged[0].figures is not None:
         blocks.append(_facts(judged[0].figures))
     if table is not None and len(table):
+        blocks.append(Text(_SEEN, tone="small"))
         blocks += _pictures(results, cohort, table)
         blocks += _neighbours(cohort, table, frame(results, cohort, "nearest.parquet"))
     return group_of(f"vectors-{cohort.name}", cohort, blocks, folded=folded)
@@ -122,7 +131,7 @@ def _pictures(results: StudyResults, cohort: Cohort, table: pd.DataFrame) -> lis
     if len(people) < 2 or int(people.min()) < FEWEST_PEOPLE:
         few = f"an arm has fewer than {FEWEST_PEOPLE} patients, so single patients are not drawn"
         return [Text(f"No picture: {few}.", tone="small")]
-    table = table.iloc[:MOST_POINTS] if len(table) <= MOST_POINTS else _thinned(table)
+    table = _thinned(table, budget(results, MOST_POINTS, total=ALL_POINTS))
     x, y, shares = plane(table)
     names = [results.pseudonyms.sample(str(name)) for name in table["sample"]]
     axes = (Axis(label=f"first component ({percent(shares[0], 1)} of the variance)"),
@@ -159,10 +168,10 @@ def plane(table: pd.DataFrame) -> tuple[list[float], list[float], tuple[float, f
     return x, y, (float(size[0] ** 2 / total), float(size[1] ** 2 / total))
 
 
-def _thinned(table: pd.DataFrame) -> pd.DataFrame:
+def _thinned(table: pd.DataFrame, most: int) -> pd.DataFrame:
     import numpy as np
 
-    return table.iloc[np.unique(np.linspace(0, len(table) - 1, MOST_POINTS).astype(int))]
+    return table.iloc[np.unique(np.linspace(0, len(table) - 1, min(most, len(table))).astype(int))]
 
 
 def _groups(table: pd.DataFrame, column: str) -> list[str]:

@@ -33,13 +33,16 @@ from consilience.rnagan.networks.reference_scale_network import (
     within_variance,
 )
 from consilience.rnagan.networks.solved_head_network import (
-    Direction,
     Folds,
+    Head,
+    as_head,
     james_stein_shares,
     leave_one_out,
+    mean_within,
     separation,
     shared_products,
     solve_direction,
+    weighted_sum,
 )
 from consilience.rnagan.presets import Preset
 
@@ -61,21 +64,6 @@ class View:
     products: tuple[Tensor, Tensor]
     pathways: Tensor
     contrasts: Tensor
-
-
-@dataclass(frozen=True)
-class Head:
-    """One classifier: a score linear in a sample's difference from the mean reference, less `middle` (...).
-
-    `parts`: its coefficients for the references in either weighting of genes ("genes", "z_scores": (..., m)),
-    for "pathways" (..., P) and for "contrasts" (..., 64), as far as it looks at them. `left_out` (..., m)
-    scores of references by the others; `gap` (...) between the kinds' means.
-    """
-
-    middle: Tensor
-    left_out: Tensor
-    gap: Tensor
-    parts: dict[str, Tensor]
 
 
 class DefaultDiscriminator(nn.Module):
@@ -228,12 +216,12 @@ class DefaultDiscriminator(nn.Module):
         shrinkage = self.log_shrinkage[number].exp()
         if name in ("genes", "z_scores"):
             direction = solve_direction(view.products[number], folds, shrinkage)
-            return _as_head(direction, view.products[number], {name: direction.coefficients[..., 0, :]})
+            return as_head(direction, view.products[number], {name: direction.coefficients[..., 0, :]})
         kind = "pathways" if name == "pathways" else "contrasts"
         features = view.pathways if name == "pathways" else view.contrasts
         shares = james_stein_shares(features, folds, self.log_gate[0 if name == "pathways" else 1].exp())
         if name == "genes_and_contrasts":
-            amount = self.log_contrast_share.exp() * _mean_within(view.products[0])
+            amount = self.log_contrast_share.exp() * mean_within(view.products[0])
             shares = amount[..., None] * shares
         products = shared_products(features, shares)
         if name == "genes_and_contrasts":
@@ -243,7 +231,7 @@ class DefaultDiscriminator(nn.Module):
         parts = {kind: shares[..., 0, :] * (coefficients[..., None, :] @ features)[..., 0, :]}
         if name == "genes_and_contrasts":
             parts["genes"] = coefficients
-        return _as_head(direction, products, parts)
+        return as_head(direction, products, parts)
 
     def _stacked(self, heads: list[Head], folds: Folds) -> Head:
         """Join the heads by what left-out references say of each, on the scale of log-odds.
@@ -259,13 +247,13 @@ class DefaultDiscriminator(nn.Module):
             evidence = self.log_evidence_trust.exp() * (one.effect - apart[0].effect) / noise
             prior = self.log_prior_trust[HEADS.index(name) - 1]
             weights.append((prior + evidence.clamp(-LARGEST_TRUST, LARGEST_TRUST)).exp() / one.sd)
-        joint = _weighted_sum(heads, weights)
+        joint = weighted_sum(heads, weights)
         last = separation(joint.left_out, folds, joint.gap)
         effect = last.effect.clamp(min=0) if folds.complete else torch.ones_like(last.effect)
         doubt = self.log_doubt.exp() / folds.weights.shape[1]
         believed = effect**3 / (effect**2 + doubt) + 0.05
         gain = self.log_gain.exp() * believed / last.sd
-        return _weighted_sum([replace(joint, middle=joint.middle + last.middle)], [gain])
+        return weighted_sum([replace(joint, middle=joint.middle + last.middle)], [gain])
 
     def _over_genes(self, head: Head, view: View, observed: Tensor | None) -> list[Tensor]:
         """A head's coefficients as directions (..., G) over scaled samples, one for each weighting."""
@@ -297,27 +285,3 @@ def build_default(preset: Preset, wiring: Wiring, *, seed: int) -> tuple[Default
 def _taken(samples: Tensor, rows: Tensor) -> Tensor:
     """Rows (D, R) of samples (N, G): (D, R, G)."""
     return samples.index_select(0, rows.flatten()).reshape(*rows.shape, -1)
-
-
-def _mean_within(products: Tensor) -> Tensor:
-    """Mean squared distance of references from the mean of all, from products (..., 1, m, m): (..., 1)."""
-    own = products.diagonal(dim1=-2, dim2=-1).mean(-1)
-    return (own - products.mean((-2, -1))).clamp(min=1e-9)
-
-
-def _as_head(direction: Direction, products: Tensor, parts: dict[str, Tensor]) -> Head:
-    return Head(direction.middle[..., 0], direction.left_out(products), direction.gap, parts)
-
-
-def _weighted_sum(heads: list[Head], weights: list[Tensor]) -> Head:
-    """Heads times their weights (...), added up."""
-    parts: dict[str, Tensor] = {}
-    for head, weight in zip(heads, weights, strict=True):
-        for name, values in head.parts.items():
-            here = weight[..., None] * values
-            parts[name] = parts[name] + here if name in parts else here
-    each = torch.stack(weights, dim=-1)
-    middle = (each * torch.stack([head.middle for head in heads], dim=-1)).sum(-1)
-    gap = (each * torch.stack([head.gap for head in heads], dim=-1)).sum(-1)
-    left_out = (each[..., None, :] * torch.stack([head.left_out for head in heads], dim=-1)).sum(-1)
-    return Head(middle, left_out, gap, parts)

@@ -118,10 +118,12 @@ class Rule:
 
 def joined(rules: Sequence[Rule]) -> Rule:
     """Rules of blocks of draws (D, ...) as rules of all of them; the observed genes are the same."""
-    parts = [
-        torch.cat([getattr(rule, name) for rule in rules]) for name in ("weights", "directions", "offset")
-    ]
-    return Rule(*parts, rules[0].n_genes)
+    return Rule(
+        torch.cat([rule.weights for rule in rules]),
+        torch.cat([rule.directions for rule in rules]),
+        torch.cat([rule.offset for rule in rules]),
+        rules[0].n_genes,
+    )
 
 
 def _by_rows(values: Tensor, rows: Tensor) -> Tensor:

@@ -168,3 +168,43 @@ def shared_products(features: Tensor, shares: Tensor) -> Tensor:
     pairs = features[..., one, :] * features[..., other, :]
     found: Tensor = (shares @ pairs.mT)[..., place]
     return found
+
+
+@dataclass(frozen=True)
+class Head:
+    """One classifier: a score linear in a sample's difference from the mean reference, less `middle` (...).
+
+    `parts`: its coefficients for the references in either weighting of genes ("genes", "z_scores": (..., m)),
+    for "pathways" (..., P) and for "contrasts" (..., 64), as far as it looks at them. `left_out` (..., m)
+    scores of references by the others; `gap` (...) between the kinds' means.
+    """
+
+    middle: Tensor
+    left_out: Tensor
+    gap: Tensor
+    parts: dict[str, Tensor]
+
+
+def mean_within(products: Tensor) -> Tensor:
+    """Mean squared distance of references from the mean of all, from products (..., 1, m, m): (..., 1)."""
+    own = products.diagonal(dim1=-2, dim2=-1).mean(-1)
+    return (own - products.mean((-2, -1))).clamp(min=1e-9)
+
+
+def as_head(direction: Direction, products: Tensor, parts: dict[str, Tensor]) -> Head:
+    """A solved direction as a head; `products` as `solve_direction` took them."""
+    return Head(direction.middle[..., 0], direction.left_out(products), direction.gap, parts)
+
+
+def weighted_sum(heads: list[Head], weights: list[Tensor]) -> Head:
+    """Heads times their weights (...), added up."""
+    parts: dict[str, Tensor] = {}
+    for head, weight in zip(heads, weights, strict=True):
+        for name, values in head.parts.items():
+            here = weight[..., None] * values
+            parts[name] = parts[name] + here if name in parts else here
+    each = torch.stack(weights, dim=-1)
+    middle = (each * torch.stack([head.middle for head in heads], dim=-1)).sum(-1)
+    gap = (each * torch.stack([head.gap for head in heads], dim=-1)).sum(-1)
+    left_out = (each[..., None, :] * torch.stack([head.left_out for head in heads], dim=-1)).sum(-1)
+    return Head(middle, left_out, gap, parts)
