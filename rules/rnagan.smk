@@ -20,6 +20,10 @@ def rnagan_settings(*keys):
     return {key: settings("rnagan")[key] for key in ("preset", *keys)}
 
 
+# a short training is mostly reading files, which other jobs can do meanwhile
+TRAINING_THREADS = 4 if STUDY.config.rnagan.effort >= 0.5 else 1
+
+
 def other_pretraining(wildcards):
     """Cohorts that a cohort's own models may learn from before they see it."""
     return [name for name in PRETRAINING_COHORTS if name != wildcards.cohort]
@@ -48,7 +52,7 @@ rule rnagan_pretrain:
         "../envs/torch.yaml"
     container:
         CONTAINERS.torch
-    threads: 4
+    threads: TRAINING_THREADS
     resources:
         mem_mb=more_memory(4000 + STUDY.config.rnagan.memory_mb),
         runtime=720,
@@ -88,7 +92,7 @@ rule rnagan_adapt:
         "../envs/torch.yaml"
     container:
         CONTAINERS.torch
-    threads: 4
+    threads: TRAINING_THREADS
     resources:
         mem_mb=more_memory(4000 + STUDY.config.rnagan.memory_mb),
         runtime=720,

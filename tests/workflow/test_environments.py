@@ -1,10 +1,14 @@
 """Environments, images and lock agree."""
 
+import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from consilience.foundation.codetrace import dependencies
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVS = sorted((ROOT / "envs").glob("*.yaml"))
@@ -75,3 +79,47 @@ def test_cited_version_is_the_library_version():
 
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["version"] == consilience.__version__
+
+
+IMPORT_NAMES = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
+OWN = {"consilience", "snakemake"}
+BROUGHT_ALONG = {"urllib3": "requests", "markupsafe": "jinja2", "threadpoolctl": "scikit-learn"}
+NOT_REACHED = {"prepare": {"requests", "filelock"}, "report": {"torch"}}
+"""Packages of modules that these rules import something else from, inside functions they do not call."""
+
+
+def imports_of(path):
+    """Packages outside the standard library that a file imports anywhere, but for type checking."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            node.body = []
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    return {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - OWN
+
+
+def rule_bodies():
+    for path in sorted((ROOT / "rules").glob("*.smk")):
+        text = path.read_text(encoding="utf-8")
+        yield from re.findall(r"^rule (\w+):\n((?:[ ]{4}.*\n|\n)+)", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("name", "body"), list(rule_bodies()), ids=lambda value: value[:30])
+def test_every_rule_finds_what_it_imports_in_its_environment(name, body):
+    env = yaml.safe_load(
+        (ROOT / "envs" / re.search(r"envs/(\w+\.yaml)", body)[1]).read_text(encoding="utf-8")
+    )
+    there = {CONDA_NAMES.get(entry.split(" ")[0], entry.split(" ")[0]) for entry in env["dependencies"]}
+    modules = dependencies(*re.findall(r'"([\w.]+)"', re.search(r"code\(([^)]*)\)", body)[1]))
+    library = ROOT / "scripts" / "consilience"
+    wanted = {}
+    for module in modules:
+        path = library.joinpath(*module.split("."))
+        file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        for package in imports_of(file):
+            package = BROUGHT_ALONG.get(package, package)
+            wanted.setdefault(IMPORT_NAMES.get(package, package), module)
+    there |= NOT_REACHED.get(name, set())
+    missing = {package: module for package, module in wanted.items() if package not in there}
+    assert not missing, f"{name}: {missing}"

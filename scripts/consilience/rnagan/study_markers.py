@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from consilience.study.sections import RnaganSection
 
 FDR = 0.05
+LEAST_DRAWS = 100
+"""Permutations of genes behind an enrichment, at least; five times those of labels otherwise."""
 PARTS = ("genes", "pathways", "interactions", "enrichment")
 
 
@@ -83,7 +85,7 @@ def _one_task(
         found.tasks.append(told | {"skipped": str(error)})
         log.warning("%s: no markers: %s", cell_type or "markers", error)
         return
-    enriched = _enriched(markers, base, seed)
+    enriched = _enriched(markers, base, count=max(LEAST_DRAWS, 5 * settings.permutations), seed=seed)
     own = {"genes": markers.genes, "pathways": markers.pathways, "interactions": markers.interactions,
            "enrichment": enriched}  # fmt: skip
     for part, table in own.items():
@@ -93,7 +95,7 @@ def _one_task(
     found.tasks.append(told | markers.record | {"n_significant": significant, "fdr_level": FDR})
 
 
-def _enriched(markers: Markers, base: Rnagan, seed: int) -> pd.DataFrame:
+def _enriched(markers: Markers, base: Rnagan, *, count: int, seed: int) -> pd.DataFrame:
     """Gene sets of the model among the signed effects of all genes."""
     wiring = base.wiring
     bounds = zip(wiring.pathways, wiring.start[:-1].tolist(), wiring.start[1:].tolist(), strict=True)
@@ -103,5 +105,5 @@ def _enriched(markers: Markers, base: Rnagan, seed: int) -> pd.DataFrame:
     }
     return ranked_enrichment(
         genes=markers.genes["feature"].tolist(), effect=markers.genes["effect"].to_numpy(dtype=np.float64),
-        gene_sets=sets, seed=seed,
+        gene_sets=sets, permutations=count, seed=seed,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from consilience.report.figures import Axis, Colour, Figure, band, line, points, rule, segments
@@ -16,7 +17,13 @@ from consilience.report.sections._rnagan_reading import (
     signed,
     two,
 )
-from consilience.report.sections._rnagan_shapes import DiagnosisSummary, MethodFigures, SizeFigures
+from consilience.report.sections._rnagan_shapes import (
+    Bin,
+    DiagnosisSummary,
+    Difference,
+    MethodFigures,
+    SizeFigures,
+)
 from consilience.report.words import count, listed
 
 SATURATED = 0.99
@@ -107,45 +114,67 @@ def auc_words(one: MethodFigures) -> str:
     return f"{one.auc:.2f}{ends}"
 
 
+def joined(bins: Sequence[Bin]) -> list[Bin]:
+    """Bins, by probability, joined with their neighbours until each holds FEWEST_PEOPLE predictions."""
+    found: list[list[Bin]] = []
+    for entry in sorted(bins, key=lambda entry: entry.mean_probability):
+        if found and sum(one.n for one in found[-1]) < FEWEST_PEOPLE:
+            found[-1].append(entry)
+        else:
+            found.append([entry])
+    if len(found) > 1 and sum(one.n for one in found[-1]) < FEWEST_PEOPLE:
+        found[-2] += found.pop()
+    whole = [(sum(one.n for one in part), part) for part in found]
+    return [
+        Bin(n=n, mean_probability=sum(one.n * one.mean_probability for one in part) / n,
+            share_positive=sum(one.n * one.share_positive for one in part) / n)
+        for n, part in whole if n >= FEWEST_PEOPLE
+    ]  # fmt: skip
+
+
 def reliability_figure(summary: DiagnosisSummary, *, key: str) -> Figure | None:
     """Share of cases against predicted probability, for RNAGAN and the best-ranked baseline with one."""
     size = sizes_of(summary)[-1]
-    one = summary.by_references[size]
-    chosen = [OURS, *sorted((name for name, figures in one.methods.items()
-                             if not is_ours(name) and figures.reliability),
-                            key=lambda name: -(one.methods[name].auc or 0.0))[:1]]  # fmt: skip
-    marks: list[dict[str, Any]] = [line(x=[0, 1], y=[0, 1], name="perfect", colour="muted", dashed=True)]
-    colours: tuple[Colour, ...] = ("accent", "c1")
+    methods = summary.by_references[size].methods
+    others = [name for name, figures in methods.items() if not is_ours(name) and figures.reliability]
+    chosen = [OURS, *sorted(others, key=lambda name: -(methods[name].auc or 0.0))[:1]]
+    marks: list[dict[str, Any]] = []
     words = []
+    colours: tuple[Colour, ...] = ("accent", "c1")
     for name, colour in zip(chosen, colours, strict=False):
-        figures = one.methods.get(name, MethodFigures())
-        bins = [entry for entry in figures.reliability or () if entry.n >= FEWEST_PEOPLE]
-        if not bins:
-            continue
-        said = method_words(name)
-        x, y = [entry.mean_probability for entry in bins], [entry.share_positive for entry in bins]
-        labels = [
-            f"{said}: {count(entry.n, 'prediction')}, {100 * entry.share_positive:.0f} % cases"
-            for entry in bins
-        ]
-        if name == OURS and all(entry.low is not None for entry in bins):
-            marks.append(segments(x0=x, x1=x, y0=[entry.low for entry in bins],
-                                  y1=[entry.high for entry in bins],
-                                  name=said, colour=colour))  # fmt: skip
-        marks += [line(x=x, y=y, name=said, colour=colour),
-                  points(x=x, y=y, name=said, colour=colour, labels=labels)]  # fmt: skip
-        words.append(f"{said} ECE {two(figures.ece)} (by chance {two(figures.ece_expected)})")
-    if len(marks) == 1:
+        figures = methods.get(name, MethodFigures())
+        bins = joined(figures.reliability or ())
+        if bins:
+            marks += _curve(bins, name=method_words(name), colour=colour, intervals=name == OURS)
+            words.append(
+                f"{method_words(name)} ECE {two(figures.ece)} (by chance {two(figures.ece_expected)})"
+            )
+    if not marks:
         return None
+    perfect = line(x=[0, 1], y=[0, 1], name="perfect", colour="muted", dashed=True)
     return Figure(
-        key=key, title=f"Can the probabilities be believed? {size} references", marks=tuple(marks),
-        height=300,
-        x=Axis(label="predicted probability of a case", format="percent", domain=(-0.02, 1.02)),
+        key=key, title=f"Can the probabilities be believed? {size} references", marks=(perfect, *marks),
+        height=300, x=Axis(label="predicted probability of a case", format="percent", domain=(-0.02, 1.02)),
         y=Axis(label="share that are cases", format="percent", domain=(-0.02, 1.02)),
-        caption=f"Bins with fewer than {FEWEST_PEOPLE} predictions are left out. By chance: the error that "
-        "perfectly calibrated probabilities would show with so few patients.",
+        caption=f"Each point stands for {FEWEST_PEOPLE} predictions or more; 95 % intervals as if all were "
+                "of "
+        "different patients.",
         alt=f"{listed(words)}.",
     )  # fmt: skip
+
+
+def _curve(bins: list[Bin], *, name: str, colour: Colour, intervals: bool) -> list[dict[str, Any]]:
+    from consilience.measures.privacy import wilson
+
+    x, y = [entry.mean_probability for entry in bins], [entry.share_positive for entry in bins]
+    ends = [wilson(entry.share_positive, entry.n) for entry in bins] if intervals else []
+    labels = [
+        f"{name}: {count(entry.n, 'prediction')}, {100 * entry.share_positive:.0f} % cases" for entry in bins
+    ]
+    bars = segments(x0=x, x1=x, y0=[low for low, _ in ends], y1=[high for _, high in ends], name=name,
+                    colour=colour)  # fmt: skip
+    return [*([bars] if ends else []), points(x=x, y=y, name=name, colour=colour, labels=labels),
+            line(x=x, y=y, name=name, colour=colour)]  # fmt: skip
 
 
 def forest(rows: list[tuple[str, int, SizeFigures]]) -> Figure | None:
@@ -157,40 +186,38 @@ def forest(rows: list[tuple[str, int, SizeFigures]]) -> Figure | None:
             kept.append((f"{words}, {size}", one, found))
     if not kept:
         return None
-    places = list(range(len(kept)))
-    marks: list[dict[str, Any]] = [
-        segments(
-            x0=[found.low for *_, found in kept], x1=[found.high for *_, found in kept], y0=places, y1=places
-        ),
-    ]
-    looks: tuple[tuple[str, Colour], ...] = (
-        ("RNAGAN is better", "accent"), ("no clear difference", "c1"), ("the baseline is better", "case"),
-        ("too easy to tell", "muted"),
-    )  # fmt: skip
-    for word, colour in looks:
-        part = [(place, *row) for place, row in zip(places, kept, strict=True) if verdict(row[1]) == word]
-        if part:
-            marks.append(
-                points(
-                    x=[found.auc for *_, found in part], y=[place for place, *_ in part], name=word,
-                    colour=colour,
-                    shape="ring" if word == "too easy to tell" else "dot",
-                    labels=[f"{label} references: {auc_words(one.methods[OURS])} against "
-                            f"{method_words(one.best_baseline or '')} {two(best_auc(one))}"
-                            for _, label, one, _ in part],
-                )
-            )  # fmt: skip
-    marks.append(rule(axis="x", at=0.0, label="equal"))
     return Figure(
         key="rnagan-forest", title="RNAGAN against the best simple classifier of each task",
-        marks=tuple(marks),
-        x=Axis(label="difference in AUC (above 0: RNAGAN ranks better)"),
+        marks=tuple(_forest_marks(kept)), x=Axis(label="difference in AUC (above 0: RNAGAN ranks better)"),
         y=Axis(scale="category", categories=tuple(label for label, *_ in kept)),
         wide=True, height=max(190, 70 + 20 * len(kept)),
         caption="One line per task and number of references; lines are 95 % intervals. The best baseline was "
         "chosen after its AUCs were known, which favours the baselines.",
         alt=listed(f"{label} references {signed(found.auc)}" for label, _, found in kept) + ".",
     )  # fmt: skip
+
+
+def _forest_marks(kept: list[tuple[str, SizeFigures, Difference]]) -> list[dict[str, Any]]:
+    """Intervals, then points by verdict."""
+    places = list(range(len(kept)))
+    marks: list[dict[str, Any]] = [
+        segments(x0=[found.low for *_, found in kept], x1=[found.high for *_, found in kept],
+                 y0=places, y1=places),
+    ]  # fmt: skip
+    colours: tuple[Colour, ...] = ("accent", "c1", "case", "muted")
+    for word, colour in zip(VERDICTS, colours, strict=True):
+        part = [(place, *row) for place, row in zip(places, kept, strict=True) if verdict(row[1]) == word]
+        if not part:
+            continue
+        labels = [
+            f"{label} references: {auc_words(one.methods.get(OURS, MethodFigures()))} against "
+            f"{method_words(one.best_baseline or '')} {two(best_auc(one))}" for _, label, one, _ in part
+        ]  # fmt: skip
+        marks.append(
+            points(x=[found.auc for *_, found in part], y=[place for place, *_ in part], name=word,
+                   colour=colour, shape="ring" if colour == "muted" else "dot", labels=labels)
+        )  # fmt: skip
+    return [*marks, rule(axis="x", at=0.0, label="equal")]
 
 
 def sentences(summary: DiagnosisSummary) -> list[str]:

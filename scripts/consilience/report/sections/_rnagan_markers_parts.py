@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from consilience.report.elements import Cell, Column, Table
+from consilience.report.elements import Block, Cell, Column, Table
 from consilience.report.figures import Axis, Colour, Figure, points, rule
 from consilience.report.sections._rnagan_reading import number, numbers
 from consilience.report.sections._rnagan_shapes import MarkersTask
@@ -224,3 +225,48 @@ def beside_others(table: pd.DataFrame, task: MarkersTask) -> list[tuple[Cell, ..
         rows.append((method.label, int(ours.sum()), int(theirs.sum()), int((ours & theirs).sum()),
                      float(same[top].mean()), number(correlation)))  # fmt: skip
     return rows
+
+
+@dataclass
+class Together:
+    """Rows of all cohorts."""
+
+    tasks: list[tuple[Cell, ...]] = field(default_factory=list)
+    agreement: list[tuple[Cell, ...]] = field(default_factory=list)
+    others: list[tuple[Cell, ...]] = field(default_factory=list)
+
+
+def tables_of_all(together: Together) -> list[Block]:
+    """All tasks side by side."""
+    start = (Column("cohort", "Cohort", "id"), Column("cell_type", "Cell type"))
+    tables: list[Block] = [
+        Table(
+            key="marker_tasks", title="All tasks", rows=tuple(together.tasks), visible=8,
+            columns=(*start, Column("cases", "Cases", "integer"), Column("controls", "Controls", "integer"),
+                     Column("genes_tested", "Genes tested", "integer"), Column("evidence", "Error rates by"),
+                     Column("permutations", "Permutations", "integer"), Column("genes", "Genes", "integer"),
+                     Column("pathways", "Pathways", "integer"), Column("enriched", "Enriched", "integer"),
+                     Column("stability_genes", "Stability, genes", "number"),
+                     Column("stability_pathways", "Stability, pathways", "number")),
+        ),
+        Table(
+            key="marker_methods", title="Beside differential expression", rows=tuple(together.others),
+            visible=8,
+            caption=f"Signs are compared for the {TOP} genes of largest effect; the correlation is "
+                    "Spearman's, "
+            "over all genes.",
+            columns=(*start, Column("method", "Method", "words"), Column("rnagan", "RNAGAN calls", "integer"),
+                     Column("method_calls", "It calls", "integer"), Column("both", "Both", "integer"),
+                     Column("same_sign", "Same sign", "share"),
+                     Column("correlation", "Correlation", "number")),
+        ),
+        Table(
+            key="marker_agreement", title="Do the attributions agree?", rows=tuple(together.agreement),
+            visible=8,
+            columns=(*start, Column("first", "Attribution"), Column("second", "with"),
+                     Column("correlation", "Rank correlation", "number"),
+                     Column("same_sign", "Same sign", "share"),
+                     Column("overlap", "Common top genes", "share")),
+        ),
+    ]  # fmt: skip
+    return [table for table in tables if isinstance(table, Table) and table.rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from consilience.report.elements import Block, Column, Group, Table
+from consilience.report.elements import Block, Column, Group, Table, Text
 from consilience.report.figures import Colour
 from consilience.report.results import StudyResults
 from consilience.report.shapes import Shape
@@ -20,6 +20,7 @@ OURS = "rnagan"
 UNADAPTED = "rnagan, not adapted"
 UNPRETRAINED = "rnagan, no pretraining"
 FOLD_ABOVE = 4
+MOST_SHOWN = 24
 FEWEST_PEOPLE = 5
 """Figures that stand for fewer people than this are not shown."""
 METHOD_WORDS = {
@@ -39,6 +40,26 @@ def study_cohorts(results: StudyResults) -> list[Cohort]:
         if cohort.kind in {"bulk", "single_cell"} and cohort.role in {"study", "both"}
         and cohort.case and cohort.control
     ]  # fmt: skip
+
+
+def budget(results: StudyResults, most: int, *, total: int) -> int:
+    """How much a cohort may put into the page: less where many cohorts share `total`."""
+    return max(1, min(most, total // max(1, min(MOST_SHOWN, len(study_cohorts(results))))))
+
+
+def in_detail(results: StudyResults, cohort: Cohort) -> bool:
+    """Whether a cohort has figures and lists of its own: the first ones of the sheet."""
+    return cohort in study_cohorts(results)[:MOST_SHOWN]
+
+
+def shown_words(results: StudyResults) -> list[Block]:
+    """Said where not all cohorts have figures of their own."""
+    n = len(study_cohorts(results))
+    if n <= MOST_SHOWN:
+        return []
+    return [Text(f"Figures and lists are of the first {MOST_SHOWN} of {n} cohorts; the tables at the end "
+                 "and the "
+                 "files under rnagan/ have all.", tone="small")]  # fmt: skip
 
 
 def told(results: StudyResults, cohort: Cohort | None, name: str, shape: type[ShapeType]) -> ShapeType | None:

@@ -48,8 +48,6 @@ class Bin(Shape):
     n: int
     mean_probability: float
     share_positive: float
-    low: float | None = None
-    high: float | None = None
 
 
 class MethodFigures(Shape):

@@ -39,7 +39,9 @@ from consilience.report.sections._rnagan_reading import (
     OURS,
     budget,
     group_of,
+    in_detail,
     method_words,
+    shown_words,
     skipped_table,
     study_cohorts,
     told,
@@ -71,7 +73,7 @@ def build(results: StudyResults) -> Section | None:
     parts = [part for cohort, found in own.items() for part in _parts(cohort, "", found)]
     moved = [part for (cohort, origin), found in across.items() for part in _parts(cohort, origin, found)]
     folded = len(own) > FOLD_ABOVE
-    blocks: list[Block] = [Text(_LEAD, tone="lead")]
+    blocks: list[Block] = [Text(_LEAD, tone="lead"), *shown_words(results)]
     drawn = forest(_forest_rows([*parts, *moved]))
     if drawn is not None:
         blocks.append(Figures((drawn,)))
@@ -138,7 +140,7 @@ def _cohort_group(
     shown = sorted(parts, key=lambda part: -part.task.n_samples)
     shown = shown[: budget(results, FEW_DRAWN, total=ALL_DRAWN)]
     for part in shown:
-        inner = _task_blocks(part)
+        inner = _task_blocks(part, drawn=in_detail(results, cohort))
         if part.task.cell_type:
             blocks.append(Group(key=part.key, title=part.task.cell_type, blocks=tuple(inner),
                                 folded=len(parts) > 1))  # fmt: skip
@@ -150,7 +152,7 @@ def _cohort_group(
     return group_of(f"diagnosis-{cohort.name}", cohort, blocks, folded=folded)
 
 
-def _task_blocks(part: Part) -> list[Block]:
+def _task_blocks(part: Part, *, drawn: bool) -> list[Block]:
     figures: list[Figure] = [
         auc_figure(part.summary, key=f"{part.key}-auc", title="AUC by number of references")
     ]
@@ -161,7 +163,7 @@ def _task_blocks(part: Part) -> list[Block]:
         _facts(part),
         *(Text(sentence) for sentence in sentences(part.summary)),
         *(Text(words) for words in (pretraining_words(part.summary),) if words),
-        Figures(tuple(figures)),
+        *([Figures(tuple(figures))] if drawn else []),
     ]
 
 
@@ -173,7 +175,11 @@ def _facts(part: Part) -> Facts:
         Fact(
             "patients", f"{donors.case + donors.control:,}", f"{donors.case} cases, {donors.control} controls"
         ),
-        Fact("splits", str(part.last.splits), f"{part.last.test_patients} patients tested"),
+        Fact(
+            "splits",
+            str(part.last.splits),
+            f"{part.last.test_patients} patients tested with {size} references",
+        ),
     ]
     if one.brier is not None:
         items.append(Fact("Brier score", f"{one.brier:.3f}", f"{size} references; 0 is perfect"))

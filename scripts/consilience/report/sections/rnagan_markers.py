@@ -17,7 +17,6 @@ from consilience.report.elements import (
     Notice,
     Section,
     SectionMaker,
-    Table,
     Text,
 )
 from consilience.report.results import StudyResults
@@ -28,12 +27,13 @@ from consilience.report.sections._rnagan_markers_parts import (
     MOST_POINTS,
     PAIR_COLUMNS,
     PATHWAY_COLUMNS,
-    TOP,
+    Together,
     against_fold_change,
     beside_others,
     marker_table,
     rows_for,
     strongest,
+    tables_of_all,
     volcano,
 )
 from consilience.report.sections._rnagan_reading import (
@@ -41,7 +41,9 @@ from consilience.report.sections._rnagan_reading import (
     budget,
     frame,
     group_of,
+    in_detail,
     rows_of,
+    shown_words,
     skipped_table,
     told_of_all,
     two,
@@ -78,21 +80,12 @@ class _Lists:
     enriched: list[tuple[Cell, ...]] = field(default_factory=list)
 
 
-@dataclass
-class _All:
-    """Rows of all cohorts."""
-
-    tasks: list[tuple[Cell, ...]] = field(default_factory=list)
-    agreement: list[tuple[Cell, ...]] = field(default_factory=list)
-    others: list[tuple[Cell, ...]] = field(default_factory=list)
-
-
 def build(results: StudyResults) -> Section | None:
     """Truth first where there is one, then each cohort, then all tasks side by side."""
     found = told_of_all(results, "markers.json", MarkersRecord)
     if not found:
         return None
-    together, folded = _All(), len(found) > FOLD_ABOVE
+    together, folded = Together(), len(found) > FOLD_ABOVE
     groups = [
         _cohort_group(results, cohort, record, together, folded=folded) for cohort, record in found.items()
     ]
@@ -100,7 +93,13 @@ def build(results: StudyResults) -> Section | None:
     hide = results.pseudonyms.text
     skipped = [(cohort.name, task.cell_type, hide(task.skipped)) for cohort, record in found.items()
                for task in record.tasks if task.skipped]  # fmt: skip
-    blocks: list[Block] = [Text(_LEAD, tone="lead"), *recovery_blocks(results), *groups, *_tables(together)]
+    blocks: list[Block] = [
+        Text(_LEAD, tone="lead"),
+        *shown_words(results),
+        *recovery_blocks(results),
+        *groups,
+        *tables_of_all(together),
+    ]
     if skipped:
         blocks.append(skipped_table("markers_skipped", "Not asked", skipped))
     genes, pathways = (
@@ -139,7 +138,7 @@ def _notices(results: StudyResults, found: dict[Cohort, MarkersRecord]) -> list[
 
 
 def _cohort_group(
-    results: StudyResults, cohort: Cohort, record: MarkersRecord, together: _All, *, folded: bool
+    results: StudyResults, cohort: Cohort, record: MarkersRecord, together: Together, *, folded: bool
 ) -> Group:
     genes = frame(results, cohort, "markers_genes.parquet")
     pathways = frame(results, cohort, "markers_pathways.parquet")
@@ -148,7 +147,9 @@ def _cohort_group(
     lists, blocks = _Lists(), list[Block]()
     done = [(place, task) for place, task in enumerate(record.tasks) if task.skipped is None]
     done.sort(key=lambda pair: -pair[1].n_significant.genes)
-    shown = {place for place, _ in done[: budget(results, FEW_DRAWN, total=ALL_DRAWN)]}
+    whole = in_detail(results, cohort)
+    shown = {place for place, _ in done if whole}
+    shown &= {place for place, _ in done[: budget(results, FEW_DRAWN, total=ALL_DRAWN)]}
     most = budget(results, MOST_POINTS, total=ALL_POINTS)
     for place, task in done:
         own = rows_of(genes, task.cell_type)
@@ -175,7 +176,8 @@ def _cohort_group(
         else:
             blocks += inner
     embedded = budget(results, MOST_EMBEDDED, total=ALL_EMBEDDED)
-    blocks += _lists_of(cohort, lists, _gene_columns(genes), embedded=embedded)
+    if whole:
+        blocks += _lists_of(cohort, lists, _gene_columns(genes), embedded=embedded)
     return group_of(f"markers-{cohort.name}", cohort, blocks, folded=folded)
 
 
@@ -254,42 +256,6 @@ def _lists_of(
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
-
-
-def _tables(together: _All) -> list[Block]:
-    """All tasks side by side."""
-    start = (Column("cohort", "Cohort", "id"), Column("cell_type", "Cell type"))
-    tables: list[Block] = [
-        Table(
-            key="marker_tasks", title="All tasks", rows=tuple(together.tasks), visible=8,
-            columns=(*start, Column("cases", "Cases", "integer"), Column("controls", "Controls", "integer"),
-                     Column("genes_tested", "Genes tested", "integer"), Column("evidence", "Error rates by"),
-                     Column("permutations", "Permutations", "integer"), Column("genes", "Genes", "integer"),
-                     Column("pathways", "Pathways", "integer"), Column("enriched", "Enriched", "integer"),
-                     Column("stability_genes", "Stability, genes", "number"),
-                     Column("stability_pathways", "Stability, pathways", "number")),
-        ),
-        Table(
-            key="marker_methods", title="Beside differential expression", rows=tuple(together.others),
-            visible=8,
-            caption=f"Signs are compared for the {TOP} genes of largest effect; the correlation is "
-                    "Spearman's, "
-            "over all genes.",
-            columns=(*start, Column("method", "Method", "words"), Column("rnagan", "RNAGAN calls", "integer"),
-                     Column("method_calls", "It calls", "integer"), Column("both", "Both", "integer"),
-                     Column("same_sign", "Same sign", "share"),
-                     Column("correlation", "Correlation", "number")),
-        ),
-        Table(
-            key="marker_agreement", title="Do the attributions agree?", rows=tuple(together.agreement),
-            visible=8,
-            columns=(*start, Column("first", "Attribution"), Column("second", "with"),
-                     Column("correlation", "Rank correlation", "number"),
-                     Column("same_sign", "Same sign", "share"),
-                     Column("overlap", "Common top genes", "share")),
-        ),
-    ]  # fmt: skip
-    return [table for table in tables if isinstance(table, Table) and table.rows]
 
 
 def methods(results: StudyResults) -> Sequence[MethodNote]:

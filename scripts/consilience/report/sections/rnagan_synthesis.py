@@ -28,7 +28,9 @@ from consilience.report.sections._rnagan_reading import (
     budget,
     frame,
     group_of,
+    in_detail,
     numbers,
+    shown_words,
     told_of_all,
     two,
 )
@@ -73,7 +75,8 @@ def build(results: StudyResults) -> Section | None:
     return Section(
         key="synthetic", title="Synthetic samples",
         headline=f"Given out for {released} of {count(len(found), 'cohort')}.",
-        blocks=(Text(_LEAD, tone="lead"), *groups, *_tables(found)), notices=tuple(notices),
+        blocks=(Text(_LEAD, tone="lead"), *shown_words(results), *groups, *_tables(found)),
+        notices=tuple(notices),
         first_screen=(Fact("synthetic samples given out", f"{released} of {len(found)}", "cohorts"),),
     )  # fmt: skip
 
@@ -98,7 +101,7 @@ def _cohort_group(
         blocks += [Text(f"Refused: {hide(reason)}.", tone="small") for reason in record.release.reasons]
         blocks.append(_facts(record))
         figures = [one for one in (_figure(cohort, record), *_scatter(results, cohort)) if one is not None]
-        if figures:
+        if figures and in_detail(results, cohort):
             blocks.append(Figures(tuple(figures)))
         notes = [hide(note) for note in record.release.notes]
         if notes:

@@ -140,19 +140,20 @@ def _curve(part: pd.DataFrame, *, key: str, title: str) -> Figure:
         offset = steps[-1]
     marks: list[dict[str, Any]] = []
     said = []
-    for column, words, colour in CURVES:
-        if column in part and part[column].notna().any():
-            y = numbers(part[column])
-            marks += [
-                line(x=steps, y=y, name=words, colour=colour),
-                points(x=steps, y=y, name=words, colour=colour),
-            ]
-            known = [value for value in y if value is not None]
-            said.append(f"the {words}'s loss goes from {known[0]:.3g} to {known[-1]:.3g}")
+    kept = [curve for curve in CURVES if curve[0] in part and part[curve[0]].notna().any()]
+    for column, words, colour in kept:
+        y = numbers(part[column])
+        marks += [
+            line(x=steps, y=y, name=words, colour=colour),
+            points(x=steps, y=y, name=words, colour=colour),
+        ]
+        known = [value for value in y if value is not None]
+        said.append(f"the {words}'s loss goes from {known[0]:.3g} to {known[-1]:.3g}")
     marks += [rule(axis="x", at=at, label=stage) for at, stage in starts]
     return Figure(
         key=key, title=title, marks=tuple(marks), height=230,
-        x=Axis(label="gradient steps", format="integer", zero=True), y=Axis(label="loss"),
+        x=Axis(label="gradient steps", format="integer", zero=True),
+        y=Axis(label=f"loss of the {kept[0][1]}" if len(kept) == 1 else "loss"),
         alt=f"In {count(len(part), 'epoch')} {listed(said)}." if said else "No losses were recorded.",
     )  # fmt: skip
 

@@ -28,6 +28,8 @@ from consilience.report.sections._rnagan_reading import (
     budget,
     frame,
     group_of,
+    in_detail,
+    shown_words,
     skipped_table,
     told_of_all,
     two,
@@ -75,7 +77,7 @@ def build(results: StudyResults) -> Section | None:
     if not found:
         return None
     folded, hide = len(found) > FOLD_ABOVE, results.pseudonyms.text
-    blocks: list[Block] = [Text(_LEAD, tone="lead")]
+    blocks: list[Block] = [Text(_LEAD, tone="lead"), *shown_words(results)]
     blocks += [_cohort_group(results, cohort, record, folded=folded) for cohort, record in found.items()]
     blocks.append(_table(found))
     skipped = [(cohort.name, task.cell_type, hide(task.skipped)) for cohort, record in found.items()
@@ -107,7 +109,7 @@ def _cohort_group(results: StudyResults, cohort: Cohort, record: VectorsRecord, 
         blocks.append(_facts(judged[0].figures))
     if table is not None and len(table):
         blocks.append(Text(_SEEN, tone="small"))
-        blocks += _pictures(results, cohort, table)
+        blocks += _pictures(results, cohort, table) if in_detail(results, cohort) else []
         blocks += _neighbours(cohort, table, frame(results, cohort, "nearest.parquet"))
     return group_of(f"vectors-{cohort.name}", cohort, blocks, folded=folded)
 

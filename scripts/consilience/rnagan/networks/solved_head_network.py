@@ -15,9 +15,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-LARGEST_EFFECT = 30.0
+LARGEST_EFFECT = 10.0
 """Kinds that lie farther apart than this many standard deviations are taken to lie so far apart."""
 SMALL_SD = 1e-5
+SLACK = 1e-6
+"""Least ridge, relative to the references' mean squared distance from their mean."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,9 @@ def solve_direction(products: Tensor, folds: Folds, shrinkage: Tensor) -> Direct
     eye = torch.eye(weights.shape[-1], dtype=weights.dtype, device=weights.device)
     within = weights[:, :, None] * (eye - own_mean)
     scatter = within @ products @ within.mT
-    ridge = shrinkage * scatter.diagonal(dim1=-2, dim2=-1).sum(-1) / weights.sum(-1).clamp(min=1) + 1e-9
+    ridge = shrinkage * scatter.diagonal(dim1=-2, dim2=-1).sum(-1) / weights.sum(-1).clamp(min=1)
+    # identical references have no scatter but rounding errors, which must not become a direction
+    ridge = ridge + SLACK * mean_within(products) + 1e-9
     pull = within @ (products @ contrast[..., None])
     solved = torch.linalg.solve(scatter + ridge[..., None, None] * eye, pull)
     coefficients = contrast - (within.mT @ solved)[..., 0]
@@ -186,7 +190,7 @@ class Head:
 
 
 def mean_within(products: Tensor) -> Tensor:
-    """Mean squared distance of references from the mean of all, from products (..., 1, m, m): (..., 1)."""
+    """Mean squared distance of references from the mean of all, from products (..., m, m): (...)."""
     own = products.diagonal(dim1=-2, dim2=-1).mean(-1)
     return (own - products.mean((-2, -1))).clamp(min=1e-9)
 
