@@ -171,7 +171,8 @@ def test_a_file_in_the_sections_folder_is_a_section(tmp_path: Path, monkeypatch:
     after = [maker.key for maker in sections.section_makers()]
     assert after.index("extra") == after.index("quality") + 1
     assert [key for key in after if key != "extra"] == before
-    assert before == ["cohorts", "quality", "genes", "pathways", "truth", "methods", "provenance"]
+    stages = ["models", "diagnosis", "markers", "synthetic", "vectors"]
+    assert before == ["cohorts", "quality", "genes", "pathways", "truth", *stages, "methods", "provenance"]
 
 
 def test_tables_inside_groups_are_found() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import math
 import re
@@ -23,12 +24,14 @@ from hypothesis import strategies as st
 
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import read_json, write_json, write_parquet
+from consilience.report.citations import Citation
 from consilience.report.elements import Section, tables_of, walk
 from consilience.report.page import build_sections, write_report
 from consilience.report.results import StudyResults
 from consilience.report.sections import _rnagan_diagnosis_parts as diagnosis
 from consilience.report.sections import _rnagan_literature as literature
 from consilience.report.sections import _rnagan_markers_parts as markers
+from consilience.report.sections import _rnagan_reading as reading
 from consilience.report.sections import methods_used, rnagan_vectors
 from consilience.report.sections._rnagan_shapes import Bin, DiagnosisSummary, MarkersTask, SizeFigures
 
@@ -167,18 +170,15 @@ FILES = ("training.json", "history.parquet", "diagnosis.json", "markers.json", "
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_no_crash(study: Any, name: str) -> None:
-    """Gone in all cohorts: at most its own section goes."""
+    """Gone in all cohorts: at most its own section goes (diagnosis has its transfer left)."""
     gone = list((study.results / "rnagan").glob(f"*/{name}"))
     assert gone
     for path in gone:
         path.unlink()
-    own = {"diagnosis.json": {"diagnosis"}, "markers.json": {"markers"}, "synthetic.json": {"synthetic"},
+    own = {"markers.json": {"markers"}, "synthetic.json": {"synthetic"},
            "vectors.json": {"vectors"}}  # fmt: skip
-    kept = set(KEYS) - own.get(name, set()) | (
-        {"diagnosis"} if name == "diagnosis.json" else set()
-    )  # transfer is left
+    kept = set(KEYS) - own.get(name, set())
     assert set(built(study)) == kept
-    write_report(**study.arguments())
 
 
 def test_a_broken_file_is_named(study: Any) -> None:
@@ -220,17 +220,17 @@ def with_copies(study: Any, n: int) -> Any:
     return study
 
 
-def test_of_many_cohorts_the_first_are_drawn_and_all_listed(study: Any) -> None:
-    sections = built(with_copies(study, 30))
+def test_of_many_cohorts_the_first_are_drawn_and_all_listed(
+    study: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MOST_SHOWN", 2)
+    sections = built(with_copies(study, 3))
     for key in ("diagnosis", "markers", "synthetic", "vectors"):
-        own = {
-            figure.rsplit("-", 1)[-1] if key != "diagnosis" else figure
-            for figure in figures_of(sections[key])
-        }
-        assert not [name for name in own if "c029" in name]
-        assert "of the first 24 of 32 cohorts" in said(sections[key])
-    assert {row["cohort"] for row in table(sections["diagnosis"], "diagnosis")} >= {"c000", "c029"}
-    assert {row["cohort"] for row in table(sections["markers"], "marker_tasks")} >= {"c000", "c029"}
+        assert any("c001" in name for name in figures_of(sections[key]))
+        assert not [name for name in figures_of(sections[key]) if "c002" in name]
+        assert "of the first 2 of 5 cohorts" in said(sections[key])
+    assert {row["cohort"] for row in table(sections["diagnosis"], "diagnosis")} >= {"c000", "c002"}
+    assert {row["cohort"] for row in table(sections["markers"], "marker_tasks")} >= {"c000", "c002"}
 
 
 @pytest.mark.slow
@@ -325,8 +325,9 @@ def test_no_point_stands_for_few_predictions(bins: list[tuple[int, float, float]
         cases = sum(entry.n * entry.share_positive for entry in given_bins)
         assert sum(entry.n * entry.share_positive for entry in found) == pytest.approx(cases)
     places = [entry.mean_probability for entry in found]
-    assert places == sorted(places)
-    assert [entry for entry in given_bins if entry.n >= 5] == given_bins or len(found) <= len(given_bins)
+    assert all(a <= b + 1e-9 for a, b in itertools.pairwise(places))
+    if all(entry.n >= 5 for entry in given_bins):
+        assert len(found) == len(given_bins)
 
 
 def test_bins_of_few_predictions_are_not_drawn(study: Any) -> None:
@@ -402,7 +403,7 @@ def test_refused_samples_come_with_their_reasons(study: Any) -> None:
     assert given_out == {"tissue_geo": 60, "blood_cells": 0}
     rows = {(row["cohort"], row["figure"]): row for row in table(section, "synthetic")}
     slope = rows["tissue_geo", "spreads of genes, slope"]
-    assert (slope["synthetic"], slope["ceiling"], slope["published"]) == (0.77, 0.81, 0.486)
+    assert (slope["synthetic"], slope["ceiling"], slope["published"]) == (0.769, 0.81, 0.486)
     assert {"synthetic-means-tissue_geo", "synthetic-sds-tissue_geo"} <= set(figures_of(section))
 
 
@@ -528,9 +529,9 @@ def test_registries_have_citations() -> None:
 
 
 def test_literature_is_complete() -> None:
-    entries = [one for one in vars(literature).values() if hasattr(one, "bibtex")] + list(
-        literature.OF_REGISTRIES
-    )
+    entries = [one for one in vars(literature).values() if isinstance(one, Citation)] + [
+        *literature.OF_REGISTRIES
+    ]
     assert len({entry.key for entry in entries}) == len({(entry.key, entry.title) for entry in entries})
     for entry in entries:
         assert entry.doi.startswith("10.") or entry.url.startswith("https://")

@@ -147,8 +147,8 @@ def draw_episode(
     of_positive = values(positive, parts.positive)
     of_negative = values(negative, parts.negative if with_negative else parts.negative[:0])
     if settings.hidden_strongest:
-        together = (np.concatenate([of_positive, query[parts.labels]]),
-                    np.concatenate([values(negative, parts.negative), query[~parts.labels]]))  # fmt: skip
+        # by the references alone: chosen by the queries as well, what is left points the wrong way in them
+        together = (of_positive, values(negative, parts.negative))
         observed = without_strongest(
             observed, *together, share=rng.uniform(0, settings.hidden_strongest), least=LEAST_GENES
         )

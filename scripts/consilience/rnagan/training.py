@@ -154,8 +154,12 @@ def gene_moments(
     n_genes = len(cohorts[0].observed)
     total, spread, seen = np.zeros(n_genes), np.zeros(n_genes), np.zeros(n_genes)
     for cohort in cohorts:
-        rows = cohort.rows.dense(evenly(len(cohort.rows), MOST_ROWS))
-        values = softened(rows, cohort.observed, softening=softening)
+        # of samples that belong to a task alone: what is held out may still lie among the rows
+        rows = np.unique(
+            np.concatenate([level.rows for family in cohort.families for level in family.levels])
+        )
+        values = cohort.rows.dense(rows[evenly(rows.size, MOST_ROWS)])
+        values = softened(values, cohort.observed, softening=softening)
         total += values.mean(axis=0) * cohort.observed
         spread += values.var(axis=0) * cohort.observed
         seen += cohort.observed

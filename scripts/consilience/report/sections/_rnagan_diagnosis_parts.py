@@ -123,7 +123,8 @@ def joined(bins: Sequence[Bin]) -> list[Bin]:
         else:
             found.append([entry])
     if len(found) > 1 and sum(one.n for one in found[-1]) < FEWEST_PEOPLE:
-        found[-2] += found.pop()
+        last = found.pop()
+        found[-1] += last
     whole = [(sum(one.n for one in part), part) for part in found]
     return [
         Bin(n=n, mean_probability=sum(one.n * one.mean_probability for one in part) / n,

@@ -44,10 +44,11 @@ from consilience.rnagan.networks.solved_head_network import (
     solve_direction,
     weighted_sum,
 )
+from consilience.rnagan.networks.strong_genes_network import strong_genes_head
 from consilience.rnagan.presets import Preset
 
-HEADS = ("genes", "z_scores", "pathways", "genes_and_contrasts", "contrasts")
-LARGEST_TRUST = 2.0
+HEADS = ("genes", "z_scores", "pathways", "genes_and_contrasts", "contrasts", "strong_genes")
+LARGEST_TRUST = 3.0
 BLOCK_ENTRIES = 1 << 20
 """Most numbers in the references of a block of draws: as many as a processor's cache holds."""
 
@@ -96,8 +97,9 @@ class DefaultDiscriminator(nn.Module):
         self.log_shrinkage = nn.Parameter(torch.tensor([-0.5, -1.2, 0.0, -1.2, 0.0]))
         self.log_gate = nn.Parameter(torch.tensor([1.4, 1.4]))
         self.log_contrast_share = nn.Parameter(torch.tensor(-4.3))
-        self.log_prior_trust = nn.Parameter(torch.tensor([-0.7, -3.5, -0.6, -3.5]))
-        self.log_evidence_trust = nn.Parameter(torch.tensor(-0.7))
+        self.log_prior_trust = nn.Parameter(torch.tensor([-0.7, -3.5, -0.6, -3.5, -1.5]))
+        self.log_evidence_trust = nn.Parameter(torch.tensor([-0.7, -0.7, -0.7, -0.7, -0.7]))
+        self.log_threshold = nn.Parameter(torch.tensor(0.9))
         self.log_gain = nn.Parameter(torch.tensor(0.0))
         self.log_doubt = nn.Parameter(torch.tensor(1.4))
         self.one_kind = nn.Parameter(torch.tensor([1.0, 0.0]))
@@ -212,6 +214,8 @@ class DefaultDiscriminator(nn.Module):
 
     def _head(self, name: str, view: View, folds: Folds) -> Head:
         """One head, solved from the references."""
+        if name == "strong_genes":
+            return strong_genes_head(view.genes[1], folds, self.log_threshold.exp())
         number = HEADS.index(name)
         shrinkage = self.log_shrinkage[number].exp()
         if name in ("genes", "z_scores"):
@@ -244,8 +248,9 @@ class DefaultDiscriminator(nn.Module):
         noise = 2 / folds.weights.shape[1] ** 0.5
         weights = [1 / apart[0].sd]
         for name, one in zip(names[1:], apart[1:], strict=True):
-            evidence = self.log_evidence_trust.exp() * (one.effect - apart[0].effect) / noise
-            prior = self.log_prior_trust[HEADS.index(name) - 1]
+            place = HEADS.index(name) - 1
+            evidence = self.log_evidence_trust[place].exp() * (one.effect - apart[0].effect) / noise
+            prior = self.log_prior_trust[place]
             weights.append((prior + evidence.clamp(-LARGEST_TRUST, LARGEST_TRUST)).exp() / one.sd)
         joint = weighted_sum(heads, weights)
         last = separation(joint.left_out, folds, joint.gap)
@@ -262,6 +267,7 @@ class DefaultDiscriminator(nn.Module):
             (head.parts[name][..., None, :] @ genes / n_genes)[..., 0, :]
             for name, genes in zip(HEADS[:2], view.genes, strict=True)
         ]
+        directions[1] = directions[1] + head.parts["strong_genes"]
         directions[1] = directions[1] + head.parts["contrasts"] @ self.gene_contrasts
         if self.pathway_layer is not None:
             of_pathways = head.parts["pathways"] + head.parts["contrasts"] @ self.pathway_contrasts
