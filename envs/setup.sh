@@ -23,7 +23,7 @@ echo "set-up: $("$python" --version) -> .venv, $(grep -c == envs/lock.txt) packa
 if command -v uv >/dev/null 2>&1; then
     [ -x .venv/bin/python ] || uv venv --quiet --python "$python" .venv
     export UV_FIND_LINKS="${UV_FIND_LINKS:-${PIP_FIND_LINKS:-}}"
-    uv pip install --python .venv/bin/python -r envs/lock.txt || fail "the packages could not be installed (see above)"
+    uv pip install --compile-bytecode --python .venv/bin/python -r envs/lock.txt || fail "the packages could not be installed (see above)"
     uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
 else
     if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then

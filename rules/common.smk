@@ -48,6 +48,8 @@ PRETRAINING_COHORTS = [
     if STUDY.config.rnagan.enabled and STUDY[name].role in {"pretrain", "both"}
 ]
 CONTAINERS = STUDY.config.containers
+# a short training is mostly reading files, which other jobs can do meanwhile
+TRAINING_THREADS = 4 if STUDY.config.rnagan.effort >= 0.5 else 1
 
 # relative where snakemake runs in the checkout, so that a moved or copied folder has nothing to do again
 CHECKOUT = Path(workflow.basedir)
@@ -146,6 +148,21 @@ def everything_to_report(wildcards):
     if SIMULATED_COHORTS and EXPRESSION_COHORTS:
         files += [f"{RESULTS}/truth/found.json"]
     return files + rnagan_results()
+
+
+def rnagan_settings(*keys):
+    """The named settings of this stage and no others: a changed one reruns only what uses it."""
+    return {key: settings("rnagan")[key] for key in ("preset", *keys)}
+
+
+def other_pretraining(wildcards):
+    """Cohorts that a cohort's own models may learn from before they see it."""
+    return [name for name in PRETRAINING_COHORTS if name != wildcards.cohort]
+
+
+def of_cohort(name):
+    """A file of the stage rnagan of any cohort."""
+    return f"{RESULTS}/rnagan/{{cohort}}/{name}"
 
 
 def rnagan_results():

@@ -15,24 +15,6 @@ every model learns from it. Without rnagan.enabled nothing here runs.
 """
 
 
-def rnagan_settings(*keys):
-    """The named settings of this stage and no others: a changed one reruns only what uses it."""
-    return {key: settings("rnagan")[key] for key in ("preset", *keys)}
-
-
-# a short training is mostly reading files, which other jobs can do meanwhile
-TRAINING_THREADS = 4 if STUDY.config.rnagan.effort >= 0.5 else 1
-
-
-def other_pretraining(wildcards):
-    """Cohorts that a cohort's own models may learn from before they see it."""
-    return [name for name in PRETRAINING_COHORTS if name != wildcards.cohort]
-
-
-def of_cohort(name):
-    return f"{RESULTS}/rnagan/{{cohort}}/{name}"
-
-
 rule rnagan_pretrain:
     input:
         expression=expand(
@@ -224,7 +206,7 @@ rule rnagan_synthesis:
         mem_mb=more_memory(4000),
         runtime=120,
     params:
-        settings=rnagan_settings("fold"),
+        settings=rnagan_settings("fold", "privacy"),
         seed=SEED,
         code=code("rnagan.study_synthesis"),
     script:

@@ -200,6 +200,7 @@ def test_adapting_leaves_the_base_as_it_was_and_keeps_its_contrasts(files, pathw
     base = untrained(preset_of(QUICK, scale="log1p_cp10k"), wiring, seed=1)
     with torch.no_grad():
         base.discriminator.gene_contrasts[:3] = torch.eye(3, len(GENES))
+    base.record["cohorts"].append({"name": "another"})
     before = weights(base)
     model = adapted(base, cohort, run=CPU).model
     assert weights(base) == before

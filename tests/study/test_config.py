@@ -32,7 +32,9 @@ def test_shipped_file_is_the_demo_and_otherwise_the_defaults(root):
     assert shipped == DEMO
     assert shipped.simulation.cohorts["rare_geo"]["n_case"] < Config().simulation.bulk.n_case
     simulation = shipped.simulation.model_copy(update={"cohorts": {}})
-    assert shipped.model_copy(update={"simulation": simulation}) == Config()
+    assert shipped.rnagan.splits < Config().rnagan.splits
+    same = {"simulation": simulation, "rnagan": Config().rnagan}
+    assert shipped.model_copy(update=same) == Config()
 
 
 def test_an_empty_file_is_the_default_study(tmp_path):

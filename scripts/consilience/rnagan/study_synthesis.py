@@ -15,6 +15,7 @@ from consilience.foundation.errors import DataError
 from consilience.foundation.files import atomic_path, write_json, write_parquet
 from consilience.foundation.jobs import log
 from consilience.foundation.seeds import stream
+from consilience.measures.release import LEVELS
 from consilience.rnagan.model import Rnagan, load_model
 from consilience.rnagan.study_models import Run, adapted
 from consilience.rnagan.study_samples import CASE, CONTROL, StudyCohort, read_cohort
@@ -52,14 +53,14 @@ def synthesise_cohort(
     told: dict[str, Any] = {
         "kinds": [], "skipped": None, "held_out_share": HELD_OUT, "fold": settings.fold, "fidelity": {},
         "privacy": {}, "metrics": {}, "release": {"passed": False, "reasons": [], "notes": []},
-        "generator": type(model.generator).__name__, "preset": model.preset.name,
+        "generator": type(model.generator).__name__, "preset": model.preset.name, "level": settings.privacy,
     }  # fmt: skip
     none = of_kinds.take(np.zeros(len(of_kinds), dtype=bool))
     if settings.fold == 0 or not kinds:
         told["skipped"] = "rnagan.fold is 0" if settings.fold == 0 else "no kind has two patients"
         return Made(none, told | {"seconds": 0.0})
     try:
-        judged = judge(base, cohort, seed=seed)
+        judged = judge(base, cohort, privacy=settings.privacy, seed=seed)
         made = _all_patients(model, of_kinds, kinds, settings.fold, seed)
     except DataError as error:
         log.warning("no synthetic samples: %s", error)
@@ -70,14 +71,16 @@ def synthesise_cohort(
     return Made(made.samples if judged.release["passed"] else none, record)
 
 
-def judge(base: Rnagan, cohort: StudyCohort, *, seed: int) -> Synthetic:
+def judge(base: Rnagan, cohort: StudyCohort, *, privacy: str, seed: int) -> Synthetic:
     """Samples made by a model adapted to 70 % of the donors, held against these and the other donors."""
     aside = held_out(cohort.samples, seed=seed)
     train, rest = cohort.take(~aside), cohort.take(aside)
     model = adapted(base, train, run=Run(Device("cpu", "evaluation"), None, seed)).model
     of_train, of_rest = _of_kinds(train), _of_kinds(rest)
     kinds = [kind for kind in _kinds_of(of_train) if kind in of_rest.labels]
-    return synthesise(model, of_train, kinds, None, seed, fold=1.0, held_out=of_rest)
+    return synthesise(
+        model, of_train, kinds, None, seed, fold=1.0, held_out=of_rest, thresholds=LEVELS[privacy]
+    )
 
 
 def held_out(samples: Samples, *, seed: int) -> npt.NDArray[np.bool_]:

@@ -17,8 +17,15 @@ from consilience.study.sheet import sheet_columns_table
 DEMO = Config(
     simulation=SimulationSection(cohorts={"rare_geo": {"n_case": 8, "n_control": 12, "n_outliers": 1}}),
     rnagan=RnaganSection(
-        effort=0.1, draws=20, splits=4, permutations=20, resamples=3, transfer=[["tissue_geo", "rare_geo"]]
-    ),
+        effort=0.1,
+        references=[5, 10, 20],
+        draws=12,
+        splits=3,
+        permutations=20,
+        resamples=3,
+        baselines=["logistic_ridge", "elastic_net", "nearest_centroid"],
+        transfer=[["tissue_geo", "rare_geo"]],
+    ),  # fmt: skip
 )
 """The study of config/config.yaml: the defaults, but a rare disease that has few patients, and fewer
 repetitions where they cost minutes, so that it is done soon."""

@@ -205,6 +205,8 @@ class RnaganSection(Section):
     """pairs of halves of the patients behind the stability of markers"""
     fold: Annotated[float, Field(ge=0, le=1000)] = 2.0
     """synthetic samples for each real one (0: none)"""
+    privacy: Literal["copies", "balanced", "strict"] = "copies"
+    """synthetic samples are refused for copies of patients alone, or also where membership can be guessed"""
 
 
 class SimulatedBulk(Section):

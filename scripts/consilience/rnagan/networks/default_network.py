@@ -13,6 +13,8 @@ all that references tell is one `Rule`, and a query costs a few inner products.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -140,12 +142,13 @@ class DefaultDiscriminator(nn.Module):
         width = positive_rows.shape[1] + (0 if negative_rows is None else negative_rows.shape[1])
         step = max(1, BLOCK_ENTRIES // (width * query.shape[1]))
         rules = []
-        for start in range(0, len(positive_rows), step):
-            one = _taken(all_positive, positive_rows[start : start + step])
-            other = None
-            if all_negative is not None and negative_rows is not None:
-                other = _taken(all_negative, negative_rows[start : start + step])
-            rules.append(self.rule(one, other, observed=observed))
+        with one_thread():
+            for start in range(0, len(positive_rows), step):
+                one = _taken(all_positive, positive_rows[start : start + step])
+                other = None
+                if all_negative is not None and negative_rows is not None:
+                    other = _taken(all_negative, negative_rows[start : start + step])
+                rules.append(self.rule(one, other, observed=observed))
         return joined(rules).scores(asked)
 
     def prepared(self, samples: Tensor, observed: Tensor | None) -> Tensor:
@@ -286,6 +289,20 @@ def build_default(preset: Preset, wiring: Wiring, *, seed: int) -> tuple[Default
     return discriminator, DefaultGenerator(
         wiring.genes, wiring=wiring if wiring.pathways else None, seed=seed
     )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute in one thread: thousands of small steps gain little from two.
+
+    Where another process uses the second core, they would wait for each other at every step.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _taken(samples: Tensor, rows: Tensor) -> Tensor:
