@@ -20,6 +20,7 @@ from consilience.rnagan.networks.solved_head_network import LARGEST_EFFECT
 from consilience.rnagan.presets import DEFAULT, build_networks
 
 GENES = tuple(f"g{k:02d}" for k in range(40))
+HEADS = ["genes", "z_scores", "pathways", "genes_and_contrasts", "contrasts", "strong_genes"]
 MEMBERS = {"a": range(8), "b": range(5, 20), "c": [2, 9, 17, 33], "d": range(25, 40), "e": range(12, 30)}
 
 
@@ -115,7 +116,7 @@ class ByHand:
 
     def head(self, name, refs, asked, positive):
         """Scores of queries, and of each reference by the others."""
-        number = ["genes", "z_scores", "pathways", "genes_and_contrasts", "contrasts"].index(name)
+        number = HEADS.index(name)
 
         def fitted(rows, queries):
             blocks = []
@@ -134,10 +135,33 @@ class ByHand:
             direction, middle = self.discriminant(train[rows], positive[rows], shrinkage, slack)
             return test @ direction - middle
 
+        if name == "strong_genes":
+            fitted = self.strong_genes(refs[1], positive)
         every = np.arange(len(positive))
         left = [fitted(np.delete(every, k), [way[k : k + 1] for way in refs])[0] for k in every]
         own = fitted(every, refs)
         return fitted(every, asked), np.array(left), own[positive].mean() - own[~positive].mean()
+
+    def strong_genes(self, x, positive):
+        """Fits a shrunken centroid to some rows of `x`, and scores the second weighting of others."""
+
+        def parted(rows):
+            one, other = x[rows][positive[rows]], x[rows][~positive[rows]]
+            return one, other, len(one) * one.var(axis=0) + len(other) * other.var(axis=0)
+
+        varying = np.sort(parted(np.arange(len(x)))[2]) / (len(x) - 2)
+        typical = max(varying[(len(varying) - 1) // 2], 1e-8)
+
+        def fitted(rows, queries):
+            one, other, within = parted(rows)
+            variance = (within + 4 * typical) / (len(rows) - 2 + 4)
+            difference = one.mean(axis=0) - other.mean(axis=0)
+            t = difference / np.sqrt(variance * (1 / len(one) + 1 / len(other)))
+            weights = np.sign(t) * np.maximum(np.abs(t) - self.e["log_threshold"], 0) / np.sqrt(variance)
+            weights = weights / (np.linalg.norm(weights) + 1e-6)
+            return (queries[1] - (one.mean(axis=0) + other.mean(axis=0)) / 2) @ weights
+
+        return fitted
 
     @staticmethod
     def spread(x):
@@ -166,6 +190,7 @@ class ByHand:
             *(["pathways"] if self.has_pathways else []),
             "genes_and_contrasts",
             "contrasts",
+            "strong_genes",
         ]
         total, left_total, gap_total, first = 0.0, 0.0, 0.0, None
         for name in names:
@@ -175,8 +200,8 @@ class ByHand:
             if first is None:
                 first = effect
             else:
-                evidence = self.e["log_evidence_trust"] * (effect - first) / (2 / len(positive) ** 0.5)
-                place = {"z_scores": 0, "pathways": 1, "genes_and_contrasts": 2, "contrasts": 3}[name]
+                place = HEADS.index(name) - 1
+                evidence = self.e["log_evidence_trust"][place] * (effect - first) / (2 / len(positive) ** 0.5)
                 trust = np.exp(self.w["log_prior_trust"][place] + np.clip(evidence, -2, 2))
             total, left_total = total + trust * scores / sd, left_total + trust * left / sd
             gap_total += trust * gap / sd

@@ -21,11 +21,11 @@ DEMO = Config(
         references=[5, 10, 20],
         draws=12,
         splits=3,
-        permutations=20,
-        resamples=3,
         baselines=["logistic_ridge", "elastic_net", "nearest_centroid"],
         transfer=[["tissue_geo", "rare_geo"]],
-    ),  # fmt: skip
+        permutations=20,
+        resamples=3,
+    ),
 )
 """The study of config/config.yaml: the defaults, but a rare disease that has few patients, and fewer
 repetitions where they cost minutes, so that it is done soon."""

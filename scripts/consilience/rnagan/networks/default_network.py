@@ -7,8 +7,8 @@ weighed, and 64 contrasts of pathways and genes that told kinds apart in pretrai
 reference says how far each classifier is to be believed on this very question.
 
 Heads: two discriminants on genes (two weightings), one on pathways, one on genes and remembered contrasts
-together, one on remembered contrasts alone. Every head is linear in the scaled sample, and so is their sum:
-all that references tell is one `Rule`, and a query costs a few inner products.
+together, one on remembered contrasts alone, one on few strong genes. Every head is linear in the scaled
+sample, and so is their sum: all that references tell is one `Rule`, and a query costs a few inner products.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class DefaultDiscriminator(nn.Module):
         self.gene_contrasts = nn.Parameter(torch.from_numpy(draw).float())
         n_pathways = len(wiring.pathways) if has_pathways else 0
         self.pathway_contrasts = nn.Parameter(torch.zeros(vector_size, n_pathways))
-        # first values: tuned on the hard tasks of the benchmark without pretraining (docs/decisions/0011)
+        # first values: tuned on the hard tasks of the benchmark (docs/decisions/0011)
         self.log_softening = nn.Parameter(torch.tensor(0.9))
         self.weight_exponents = nn.Parameter(torch.tensor([0.0, 1.0]))
         self.log_floor = nn.Parameter(torch.tensor(-1.2))

@@ -1,7 +1,7 @@
-"""A head that looks at few genes: those that tell the references apart by more than chance gives the best of many.
+"""A head that looks at few genes: those that tell the references apart by more than chance.
 
-The other heads let thousands of genes vote; where a handful carries all of the signal they drown it. This is a
-nearest shrunken centroid (Tibshirani 2002, PNAS 99:6567) with thresholded t statistics as weights.
+The other heads let thousands of genes vote; where a handful carries all of the signal they drown it. This is
+a nearest shrunken centroid (Tibshirani 2002, PNAS 99:6567) with thresholded t statistics as weights.
 """
 
 from __future__ import annotations
