@@ -17,6 +17,9 @@ from replay import ReplayServer
 from sites import lay_out_platform, lay_out_series, mirrors
 
 pytestmark = pytest.mark.real_data
+SMALL = {"genes": 1000, "effort": 0.1, "references": [5], "draws": 6, "splits": 2, "permutations": 5, "resamples": 2,
+         "baselines": ["nearest_centroid"], "fold": 1.0}  # fmt: skip
+"""Few repetitions of RNAGAN: here it is asked whether every real cohort goes through, not how well."""
 OA = "osteoarthritis|synovial tissue isolated from osteoarthritic joint"
 COLUMNS = (
     "cohort", "kind", "source", "location", "condition", "case", "control", "donor", "cell_type", "batch",
@@ -84,7 +87,7 @@ def results(kit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         server.serve_folder("/geo", root)
         configure(
             checkout, sheet(kit, ROWS), fetch={"mirrors": mirrors(server)},
-            summary_statistics={"n_gwas": 239_087, "n_eqtl": 32_000},
+            summary_statistics={"n_gwas": 239_087, "n_eqtl": 32_000}, rnagan=SMALL,
         )  # fmt: skip
         done = checkout.snakemake(timeout=900)
     assert done.returncode == 0, done.stdout[-6000:]
@@ -170,6 +173,19 @@ def test_twmr_inputs_become_the_three_tables(results: Path) -> None:
     ld = pd.read_parquet(folder / "ld.parquet")
     assert ld["locus"].nunique() == 17
     assert eqtl["ensembl_id"].nunique() >= 17
+
+
+@pytest.mark.parametrize("cohort", ["kich", "chol", "synovium", "therapy", "peac", "kang"])
+def test_every_real_cohort_has_a_model_and_its_four_uses(results: Path, cohort: str) -> None:
+    folder = results / "rnagan" / cohort
+    assert {"model.safetensors", "model.json", "card.md"} <= {
+        path.name for path in (folder / "model").iterdir()
+    }
+    for name in ("diagnosis", "markers", "synthetic", "vectors"):
+        assert json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    vectors = pd.read_parquet(folder / "vectors.parquet")
+    assert {"sample", "v0", "v63"} <= set(vectors.columns)
+    assert np.isfinite(vectors.filter(regex="^v[0-9]+$").to_numpy()).all()
 
 
 def test_what_is_no_matrix_of_counts_is_refused_by_name(kit: Path, tmp_path: Path) -> None:

@@ -84,10 +84,14 @@ def wiring_of(
     from consilience.pathways.mask import build_mask
     from consilience.pathways.wiring import wire
 
-    mask = build_mask(
-        gene_sets=load_gene_sets(settings.gene_sets), measured=measured, min_genes=settings.min_genes,
-        max_genes=settings.max_genes, min_coverage=settings.min_coverage,
-    )  # fmt: skip
+    try:
+        mask = build_mask(
+            gene_sets=load_gene_sets(settings.gene_sets), measured=measured, min_genes=settings.min_genes,
+            max_genes=settings.max_genes, min_coverage=settings.min_coverage,
+        )  # fmt: skip
+    except DataError as error:  # a panel of few hundred genes measures no pathway well enough
+        log.warning("the model has no pathways: %s", error)
+        return wire({"gene": [], "pathway": []}, genes=genes, pathways=[])
     known = set(genes)
     members: dict[str, list[str]] = {}
     for gene, pathway in zip(mask.gene, mask.pathway, strict=True):
