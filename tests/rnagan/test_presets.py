@@ -10,7 +10,14 @@ import torch
 
 from consilience.foundation.errors import ConfigError, ModelError
 from consilience.pathways.wiring import wire
-from consilience.rnagan.presets import PUBLISHED, EpisodeSettings, Preset, build_networks, preset_named
+from consilience.rnagan.presets import (
+    DEFAULT,
+    PUBLISHED,
+    EpisodeSettings,
+    Preset,
+    build_networks,
+    preset_named,
+)
 
 GENES = ("A", "B", "C", "D")
 WIRING = wire({"gene": ["A", "B", "C"], "pathway": ["p", "p", "q"]}, genes=GENES)
@@ -18,7 +25,8 @@ WIRING = wire({"gene": ["A", "B", "C"], "pathway": ["p", "p", "q"]}, genes=GENES
 
 def test_published_is_as_the_authors_had_it():
     assert PUBLISHED.hidden == (256, 64, 16)
-    assert (PUBLISHED.dropout, PUBLISHED.noise, PUBLISHED.loss) == (0.5, 0, "log_of_mean")
+    assert (PUBLISHED.dropout, PUBLISHED.noise) == (0.5, 0)
+    assert (PUBLISHED.rate, PUBLISHED.clip_norm, PUBLISHED.weight_decay) == ("constant", None, 0.0)
     assert [(stage.rate_discriminator, stage.epochs * stage.steps) for stage in PUBLISHED.stages] == [
         (0.04, 500), (0.02, 500), (0.02, 1000)]  # fmt: skip
     discriminator, generator = build_networks(PUBLISHED, GENES, WIRING, 1)
@@ -33,7 +41,7 @@ def test_published_is_as_the_authors_had_it():
 
 def test_presets_survive_json():
     odd = replace(PUBLISHED, hidden=(5, 4, 3), episodes=EpisodeSettings(reference_sizes=(1, 2), rest=0.5))
-    for preset in (PUBLISHED, odd):
+    for preset in (PUBLISHED, DEFAULT, odd):
         assert Preset.from_params(json.loads(json.dumps(preset.to_params()))) == preset
 
 
@@ -44,7 +52,7 @@ def test_a_strange_description_is_refused(params):
 
 
 @pytest.mark.parametrize("options", [
-    {"pathways": "learnt"}, {"norm": "group"}, {"scale": "cpm"}, {"loss": "mean"}, {"hidden": (1, 2)},
+    {"pathways": "learnt"}, {"rate": "fast"}, {"scale": "cpm"}, {"hidden": (1, 2)},
     {"dropout": 1.0}, {"noise": -1},
 ])  # fmt: skip
 def test_impossible_presets_are_refused(options):

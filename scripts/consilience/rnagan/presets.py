@@ -14,14 +14,10 @@ if TYPE_CHECKING:
     from consilience.pathways.wiring import Wiring
 
 PathwayMode = Literal["none", "fixed", "learned", "free"]
-Norm = Literal["batch", "layer"]
-Activation = Literal["leaky_relu", "silu", "gelu"]
-Loss = Literal["log_of_mean", "per_example"]
-MissingGenes = Literal["zero", "mask"]
+Rate = Literal["constant", "cosine"]
 Scale = Literal["log1p_cp10k", "log1p_cpm", "log2"]
 _CHOICES: dict[str, tuple[str, ...]] = {
-    "pathways": get_args(PathwayMode), "norm": get_args(Norm), "activation": get_args(Activation),
-    "loss": get_args(Loss), "missing_genes": get_args(MissingGenes), "scale": get_args(Scale),
+    "pathways": get_args(PathwayMode), "scale": get_args(Scale), "rate": get_args(Rate),
 }  # fmt: skip
 
 
@@ -74,22 +70,21 @@ class Stage:
 class Preset:
     """Every choice of one model; `name` says which networks are built.
 
-    `hidden` sizes of the wide, the vector and the narrow layer; `noise` dimensions of the generator's noise;
-    `scale` the logarithm in which samples are given (see `scales.SCALES`).
+    `hidden` sizes of the wide, the vector and the narrow layer (of `default` the vector counts alone);
+    `noise` dimensions of the generator's noise; `scale` the logarithm in which samples are given (see
+    `scales.SCALES`); `rate` and `clip_norm` as in `learning.schedule.Schedule`.
     """
 
     name: str
     pathways: PathwayMode = "learned"
     hidden: tuple[int, int, int] = (256, 64, 16)
-    norm: Norm = "batch"
-    activation: Activation = "leaky_relu"
     dropout: float = 0.5
     noise: int = 0
-    missing_genes: MissingGenes = "zero"
     scale: Scale = "log1p_cp10k"
-    loss: Loss = "log_of_mean"
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
+    rate: Rate = "constant"
+    clip_norm: float | None = None
     episodes: EpisodeSettings = field(default_factory=EpisodeSettings)
     stages: tuple[Stage, ...] = ()
     adapting: Stage = Stage("adapt", "own", generator=True, epochs=10, steps=10, rate_discriminator=0.02,
@@ -158,12 +153,10 @@ reference size for each network (10, 20 or 30 by turns here), and a free dense p
 
 DEFAULT = Preset(
     name="default",
-    norm="layer",
-    activation="silu",
     dropout=0.0,
     noise=64,
-    missing_genes="mask",
-    loss="per_example",
+    rate="cosine",
+    clip_norm=5.0,
     episodes=EpisodeSettings(
         episodes=4, queries=16, reference_sizes=(5, 10, 20, 30), rest=0.3, hidden_strongest=0.7,
         hidden_genes=0.9, cells_per_sample=(1, 10, 50), generated=0.0,

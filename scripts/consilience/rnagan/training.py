@@ -83,7 +83,7 @@ def train(
             continue
         result: FitResult = fit(
             players=players_of(discriminator, generator, preset, stage), batches=_episodes(cohorts, preset),
-            schedule=Schedule(stage.epochs, stage.steps, rate="cosine", clip_norm=5.0),
+            schedule=Schedule(stage.epochs, stage.steps, rate=preset.rate, clip_norm=preset.clip_norm),
             seed=seed, device=device, precision="auto",
             folder=None if folder is None else folder / f"{number + 1}-{stage.name.replace(' ', '-')}",
             key=dict(key or {}), label=f"RNAGAN, {stage.name}",

@@ -280,15 +280,19 @@ class DefaultDiscriminator(nn.Module):
 
 def build_default(preset: Preset, wiring: Wiring, *, seed: int) -> tuple[DefaultDiscriminator, nn.Module]:
     """Both networks of the default preset."""
-    from consilience.rnagan.networks.default_generator_network import DefaultGenerator
+    from consilience.rnagan.networks.default_generator_network import DefaultGenerator, GeneratorSizes
 
     soften = preset.scale.startswith("log1p")
     discriminator = DefaultDiscriminator(
         wiring, pathways=preset.pathways, vector_size=preset.hidden[1], soften=soften, seed=seed
     )
-    return discriminator, DefaultGenerator(
-        wiring.genes, wiring=wiring if wiring.pathways else None, seed=seed
+    generator = DefaultGenerator(
+        wiring.genes,
+        wiring=wiring if wiring.pathways else None,
+        sizes=GeneratorSizes(noise=preset.noise),
+        seed=seed,
     )
+    return discriminator, generator
 
 
 @contextmanager
