@@ -1,4 +1,4 @@
-"""The default discriminator on the hard tasks, with and without pretraining on the rest of the kit.
+"""The default discriminator on the hard tasks, with and without pretraining on the rest of the kit; the published one.
 
 `none`: no pretraining; the references are all it sees. `rest`: pretrained on the kit's cohorts that the task
 does not come from. `rest+siblings`: also on other samples of the task's own cohort that its test donors have
@@ -130,11 +130,37 @@ def network_for(task: HardTask, *, memory: str, kit: Path | None = None) -> Any:
     return network.train(mode=False)
 
 
+def published_network_for(task: HardTask, *, effort: float, kit: Path | None = None, seed: int = 0) -> Any:
+    """The published discriminator, trained by its stages on the rest of the kit over the task's genes.
+
+    `effort`: share of the steps of each stage.
+    """
+    from consilience.rnagan.presets import PUBLISHED, build_networks
+    from consilience.rnagan.training import train
+
+    scale = "log1p_cp10k" if task.samples.units.startswith("log1p") else "log2"
+    stages = tuple(replace(stage, steps=max(1, round(stage.steps * effort))) for stage in PUBLISHED.stages)
+    preset = replace(PUBLISHED, scale=scale, stages=stages)
+    corpus = corpus_for(task, memory="rest", kit=kit or kit_folder(), seed=seed)
+    assert corpus is not None
+    discriminator, generator = build_networks(preset, task.samples.genes, wiring_of(task.samples.genes), seed)
+    train(discriminator, generator, preset=preset, corpus=corpus, stages=preset.stages, seed=seed)
+    return discriminator
+
+
 def ours(task: HardTask, *, memory: str, kit: Path | None = None) -> FitPredict:
     """Our network as a method of the benchmark."""
-    import torch
+    return asked(network_for(task, memory=memory, kit=kit))
 
-    network = network_for(task, memory=memory, kit=kit)
+
+def published(task: HardTask, *, effort: float, kit: Path | None = None) -> FitPredict:
+    """The published network as a method of the benchmark."""
+    return asked(published_network_for(task, effort=effort, kit=kit))
+
+
+def asked(network: Any) -> FitPredict:
+    """A trained discriminator as a method of the benchmark."""
+    import torch
 
     def fit_predict(
         train: npt.NDArray[np.float32],

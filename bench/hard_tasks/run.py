@@ -25,7 +25,7 @@ from consilience.foundation.files import write_parquet, write_text
 from consilience.learning.baselines import baseline, baselines
 from consilience.measures.ranking import auc, mean_interval
 from hard_tasks.kit_cohorts import kit_folder
-from hard_tasks.ours import MEMORIES, ours
+from hard_tasks.ours import MEMORIES, ours, published
 from hard_tasks.tasks import HardTask, draws, hard_tasks, sizes
 
 if TYPE_CHECKING:
@@ -131,6 +131,8 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=[])
     parser.add_argument("--memories", nargs="*", default=list(MEMORIES), choices=MEMORIES,
                         help="what our model was pretrained on; nothing after it leaves our model out")  # fmt: skip
+    parser.add_argument("--published", type=float, default=0.0, metavar="EFFORT",
+                        help="also the published network, with this share of its training steps")  # fmt: skip
     parser.add_argument("--roles", nargs="+", default=["hard"], choices=["hard", "saturated", "extra"])
     parser.add_argument("--kit")
     parser.add_argument("--seed", type=int, default=0)
@@ -147,6 +149,10 @@ def main() -> None:
         methods = {key: baseline(key).fit_predict for key in options.methods}
         for memory in options.memories:
             methods[f"rnagan, {memory}"] = ours(task, memory=memory, kit=kit_folder(options.kit))
+        if options.published:
+            methods["published rnagan, rest"] = published(
+                task, effort=options.published, kit=kit_folder(options.kit)
+            )
         aucs = compare({name: task}, methods, references=options.references, n_draws=options.draws,
                        seed=options.seed, known=aucs, keep=keep)  # fmt: skip
     assert aucs is not None

@@ -149,11 +149,10 @@ class ByHand:
             one, other = x[rows][positive[rows]], x[rows][~positive[rows]]
             return one, other, len(one) * one.var(axis=0) + len(other) * other.var(axis=0)
 
-        varying = np.sort(parted(np.arange(len(x)))[2]) / (len(x) - 2)
-        typical = max(varying[(len(varying) - 1) // 2], 1e-8)
-
         def fitted(rows, queries):
             one, other, within = parted(rows)
+            varying = np.sort(within[within > 0]) / max(len(rows) - 2, 1)
+            typical = max(varying[(len(varying) - 1) // 2], 1e-8)
             variance = (within + 4 * typical) / (len(rows) - 2 + 4)
             difference = one.mean(axis=0) - other.mean(axis=0)
             t = difference / np.sqrt(variance * (1 / len(one) + 1 / len(other)))

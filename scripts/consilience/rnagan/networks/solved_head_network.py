@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+PRIOR_REFERENCES = 4.0
+"""How many references the typical variance of a feature counts as much as."""
 LARGEST_EFFECT = 10.0
 """Kinds that lie farther apart than this many standard deviations are taken to lie so far apart."""
 SMALL_SD = 1e-5
@@ -137,13 +139,22 @@ def separation(left_out: Tensor, folds: Folds, gap: Tensor) -> Separation:
     return Separation(difference / sd, sd, (mean_positive + mean_negative) / 2)
 
 
-def james_stein_shares(features: Tensor, folds: Folds, gate: Tensor) -> Tensor:
-    """How much each feature counts in each fold: (..., m, k) → (..., M, k), at most 1 / variance.
+@dataclass(frozen=True)
+class Contrasts:
+    """Every feature between the two kinds of references, in every fold; all (..., M, k).
 
-    A feature counts by the positive-part James-Stein factor 1 - gate / t^2 of its own t statistic between the
-    references of the fold, so that features that say nothing here bring no noise. Its variance within kinds
-    is moderated by the median over features that vary, which counts as four more references.
+    `variance` within kinds, moderated by the median over the features that vary, which counts as
+    PRIOR_REFERENCES more references; `t` the statistic with it.
     """
+
+    mean_positive: Tensor
+    mean_negative: Tensor
+    variance: Tensor
+    t: Tensor
+
+
+def contrasts_of(features: Tensor, folds: Folds) -> Contrasts:
+    """Means, moderated variances and t statistics of features (..., m, k)."""
     positive, negative = folds.averages
     n = folds.weights.sum(-1)[:, None]
     n_positive = (folds.weights * folds.positive).sum(-1)[:, None].clamp(min=1)
@@ -153,11 +164,21 @@ def james_stein_shares(features: Tensor, folds: Folds, gate: Tensor) -> Tensor:
     spread = n_positive * (positive @ square - mean_positive**2)
     spread = (spread + n_negative * (negative @ square - mean_negative**2)).clamp(min=0)
     varying = torch.where(spread > 0, spread / (n - 2).clamp(min=1), torch.nan)
-    typical = torch.nanmedian(varying, dim=-1, keepdim=True).values.nan_to_num(nan=0.0)
-    variance = (spread + 4 * typical.clamp(min=1e-8)) / (n + 2)
-    t_square = (mean_positive - mean_negative) ** 2 / (variance * (1 / n_positive + 1 / n_negative))
-    factor = (1 - gate / t_square.clamp(min=1e-6)).clamp(min=0)
-    return factor / factor.sum(-1, keepdim=True).clamp(min=1) / variance
+    typical = torch.nanmedian(varying, dim=-1, keepdim=True).values.nan_to_num(nan=0.0).clamp(min=1e-8)
+    variance = (spread + PRIOR_REFERENCES * typical) / (n - 2 + PRIOR_REFERENCES)
+    t = (mean_positive - mean_negative) / (variance * (1 / n_positive + 1 / n_negative)).sqrt()
+    return Contrasts(mean_positive, mean_negative, variance, t)
+
+
+def james_stein_shares(features: Tensor, folds: Folds, gate: Tensor) -> Tensor:
+    """How much each feature counts in each fold: (..., m, k) → (..., M, k), at most 1 / variance.
+
+    A feature counts by the positive-part James-Stein factor 1 - gate / t^2 of its own t statistic between the
+    references of the fold, so that features that say nothing here bring no noise.
+    """
+    found = contrasts_of(features, folds)
+    factor = (1 - gate / (found.t**2).clamp(min=1e-6)).clamp(min=0)
+    return factor / factor.sum(-1, keepdim=True).clamp(min=1) / found.variance
 
 
 def shared_products(features: Tensor, shares: Tensor) -> Tensor:
