@@ -189,7 +189,8 @@ def test_own_pathway_inputs_are_read_where_they_are_offered() -> None:
     assert own_effects(ask(Linear(np.ones(12))), ["A"], positive=np.ones(5, dtype=bool)) is None
 
 
-@given(st.lists(st.floats(-5, 5), min_size=2, max_size=20))
+# rounded, because the square of 1e-160 has lost its digits
+@given(st.lists(st.floats(-5, 5).map(lambda value: round(value, 6)), min_size=2, max_size=20))
 def test_the_fitted_slope_of_a_straight_line_is_its_slope(distance: list[float]) -> None:
     d = np.array(distance)[:, None]
     found = fitted_slope(3 * d, d, np.ones(len(d)))
