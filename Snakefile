@@ -19,6 +19,7 @@ include: "rules/fetch.smk"
 include: "rules/prepare.smk"
 include: "rules/pathways.smk"
 include: "rules/rnagan.smk"
+include: "rules/augment.smk"
 include: "rules/report.smk"
 
 

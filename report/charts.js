@@ -108,7 +108,7 @@
       });
       node("path", { d: parts.join(""), class: `fill k-${mark.colour}` }, group);
     },
-    points({ mark, group, x, y, spec, hits, frame }) {
+    points({ mark, group, x, y, spec, hits, names, frame }) {
       const radius = mark.x.length > 2000 ? 1.8 : mark.x.length > 300 ? 2.6 : 3.8;
       const parts = [];
       mark.x.forEach((value, i) => {
@@ -123,6 +123,7 @@
         if (spec.x.scale !== "category") text.push(`${spec.x.label || "x"}: ${valueText(spec.x, value)}`);
         if (spec.y.scale !== "category") text.push(`${spec.y.label || "y"}: ${valueText(spec.y, mark.y[i])}`);
         hits.push({ x: px, y: py, text });
+        if (mark.named) names.push({ x: px, y: py, text: mark.labels[i] || mark.name });
       });
       const shape = mark.shape === "dot" ? { class: `dots k-${mark.colour}`, "stroke-width": 2 * radius } : { class: `outline k-${mark.colour}`, "stroke-width": 1.6 };
       node("path", { d: parts.join(""), ...shape }, group);
@@ -181,6 +182,23 @@
   };
   const LAYERS = ["band", "cells", "boxes", "segments", "line", "points", "rule"];
 
+  // names beside points: right, left, above or below, wherever they hide neither a name nor a point
+  const placeNames = (names, group, frame) => {
+    const taken = names.map(({ x, y }) => [x - 5, y - 5, x + 5, y + 5]);
+    const meets = (a) => taken.some((b) => a[0] < b[2] && a[2] > b[0] && a[1] < b[3] && a[3] > b[1]);
+    for (const { x, y, text } of names) {
+      const width = 6.1 * text.length;
+      const places = [[7, 4], [-7 - width, 4], [-width / 2, -8], [-width / 2, 17], [7, -7], [7, 15], [-7 - width, -7], [-7 - width, 15]];
+      for (const [right, down] of places) {
+        const box = [x + right, y + down - 10, x + right + width, y + down + 3];
+        if (box[0] < frame.left || box[2] > frame.right || box[1] < frame.top || box[3] > frame.bottom || meets(box)) continue;
+        taken.push(box);
+        label(text, { x: box[0].toFixed(1), y: (y + down).toFixed(1), class: "point-name" }, group);
+        break;
+      }
+    }
+  };
+
   // ---- one chart ----
   const cut = (text, room) => (text.length * 6.3 <= room ? text : `${text.slice(0, Math.max(3, Math.floor(room / 6.3) - 1))}…`);
 
@@ -215,13 +233,15 @@
     if (spec.y.label) label(`↑ ${spec.y.label}`, { x: 0, y: 11, class: "axis-label" }, axes);
 
     const hits = [];
+    const names = [];
     const group = node("g", { "clip-path": `url(#${clip})` }, svg);
     const rules = shown.filter((mark) => mark.type === "rule");
     for (const layer of LAYERS) {
       for (const mark of shown) {
-        if (mark.type === layer) painters[layer]({ mark, group, x, y, spec, hits, frame, place: rules.indexOf(mark) });
+        if (mark.type === layer) painters[layer]({ mark, group, x, y, spec, hits, names, frame, place: rules.indexOf(mark) });
       }
     }
+    placeNames(names, group, frame);
     svg.dataset.marks = hits.length;
     host.replaceChildren(svg);
     return { svg, frame, x, y, hits };

@@ -31,7 +31,7 @@
     return `${rows.map((row) => row.map((v) => String(v ?? "").replace(/[\t\r\n]+/g, " ")).join("\t")).join("\n")}\n`;
   };
 
-  const KEPT_STYLES = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-linecap", "stroke-dasharray", "font-family", "font-size", "font-weight"];
+  const KEPT_STYLES = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-linecap", "stroke-dasharray", "font-family", "font-size", "font-weight", "paint-order"];
   const standalone = (svg, spec, host) => {
     const copy = svg.cloneNode(true);
     const originals = [svg, ...svg.querySelectorAll("*")];

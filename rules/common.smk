@@ -13,6 +13,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
+from consilience.augment.generators import generators
+from consilience.augment.judging import REAL_TRAIN
 from consilience.downloads.catalogue import load_catalogue
 from consilience.foundation.codetrace import code
 from consilience.foundation.errors import ConsilienceError
@@ -47,6 +49,16 @@ PRETRAINING_COHORTS = [
     for name in EXPRESSION_COHORTS
     if STUDY.config.rnagan.enabled and STUDY[name].role in {"pretrain", "both"}
 ]
+AUGMENT = STUDY.config.augment
+AUGMENT_COHORTS = [
+    name
+    for name in STUDY.named("bulk")
+    if AUGMENT.enabled
+    and STUDY[name].role in {"study", "both"}
+    and name in (AUGMENT.cohorts or [name])
+]
+# the one that is asked for is compared too
+COMPARED = sorted({*AUGMENT.generators, AUGMENT.generator} - {"auto"})
 CONTAINERS = STUDY.config.containers
 # a short training is mostly reading files, which other jobs can do meanwhile
 TRAINING_THREADS = 4 if STUDY.config.rnagan.effort >= 0.5 else 1
@@ -147,7 +159,7 @@ def everything_to_report(wildcards):
         ]
     if SIMULATED_COHORTS and EXPRESSION_COHORTS:
         files += [f"{RESULTS}/truth/found.json"]
-    return files + rnagan_results()
+    return files + rnagan_results() + augment_results()
 
 
 def rnagan_settings(*keys):
@@ -176,6 +188,56 @@ def rnagan_results():
     if PRETRAINING_COHORTS:
         files.append(f"{RESULTS}/rnagan/pretrained.json")
     return files
+
+
+def augment_settings(*keys):
+    """The named settings of this stage and no others: a changed one reruns only what uses it."""
+    common = ("genes", "effort", "epsilon", "temperature")
+    return {key: settings("augment")[key] for key in (*common, *keys)}
+
+
+def augmented(name):
+    """A file of the stage augment of any cohort."""
+    return f"{RESULTS}/augment/{{cohort}}/{name}"
+
+
+def compared(name, keys=COMPARED):
+    """A piece of every generator of any cohort."""
+    return expand(f"{RESULTS}/augment/{{{{cohort}}}}/{name}", generator=keys)
+
+
+def neural(wildcards):
+    """Whether a job trains a network: it may have a GPU, and threads of its own."""
+    keys = [getattr(wildcards, "generator", AUGMENT.generator)]
+    keys = COMPARED if keys == ["auto"] else keys
+    return any(key != REAL_TRAIN and generators()[key].neural for key in keys)
+
+
+def augment_threads(wildcards):
+    """As with other trainings: more than one where there is much to do."""
+    return 4 if neural(wildcards) and AUGMENT.effort >= 0.5 else 1
+
+
+def augment_gpu(wildcards):
+    """One for a job that trains a network."""
+    return int(neural(wildcards))
+
+
+def rnagan_base(wildcards):
+    """The model of the generator rnagan: pretrained on the other cohorts, never on this one."""
+    keys = [getattr(wildcards, "generator", "rnagan")]
+    wanted = "rnagan" in COMPARED and keys == ["rnagan"]
+    return [f"{RESULTS}/rnagan/{wildcards.cohort}/base"] if wanted else []
+
+
+def augment_results():
+    """Results of the stage augment that the report shows."""
+    names = ("generators", "utility", "robustness", "metrics", "privacy")
+    return expand(
+        f"{RESULTS}/augment/{{cohort}}/{{name}}.json",
+        cohort=AUGMENT_COHORTS,
+        name=names,
+    )
 
 
 def say_where_the_report_is():

@@ -50,6 +50,7 @@ SMALL = {
     },
     "pathways": {"min_genes": 5},
     "rnagan": {"enabled": False},
+    "augment": {"enabled": False},
 }
 
 

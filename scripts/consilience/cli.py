@@ -1,7 +1,8 @@
 """The command line: the library's functions with another front door.
 
 What checks, inspects and downloads is here; what uses trained models (diagnose, markers, vectors, synthesise,
-info) is in `commands`. Others (augment, predict, twmr, dml, concordance, verify) come with their capability.
+info) or makes samples (augment) is in `commands`. Others (predict, twmr, dml, concordance, verify) come with
+their capability.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Annotated
 import typer
 
 from consilience import __version__
+from consilience.commands.augment import augment
 from consilience.commands.diagnose import diagnose
 from consilience.commands.info import info
 from consilience.commands.markers import markers
@@ -66,7 +68,7 @@ def check(
     ),
 ) -> None:
     """Check configuration, cohort sheet and designs; list every problem; write nothing."""
-    from consilience.preflight import not_here_yet, preflight
+    from consilience.preflight import not_here_yet, preflight, stage_notes
     from consilience.study.config import load_yaml
 
     study = preflight(load_yaml(config), config_files=[config])
@@ -74,6 +76,8 @@ def check(
         f"{len(study.named(kind))} {kind}" for kind in dict.fromkeys(c.kind for c in study.cohorts)
     )
     typer.echo(f"{config}: no problems. {len(study.cohorts)} cohorts ({kinds})")
+    for note in stage_notes(study):
+        typer.echo(note)
     if later := not_here_yet(study):
         typer.echo(
             f"Columns and levels of {', '.join(later)} are checked when their files are here; "
@@ -133,7 +137,7 @@ def inspect(
         show(found)
 
 
-for command in (diagnose, markers, vectors, synthesise, info):
+for command in (diagnose, markers, vectors, synthesise, augment, info):
     app.command()(command)
 
 

@@ -17,6 +17,9 @@ from consilience.study.sections import Config, RnaganSection, Section, Simulatio
 from consilience.study.selection import selected_rows
 from consilience.study.sheet import check_sheet
 
+LEAST_TO_AUGMENT = 5
+"""Patients of a class with which some can be learned from and others held out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Study:
@@ -69,6 +72,7 @@ def preflight(
     problems += _gene_set_problems(config.pathways.gene_sets, folder)
     problems += _marker_problems(config.cell_types.markers, folder)
     problems += _rnagan_problems(config.rnagan, checked.cohorts)
+    problems += _augment_problems(config, checked.cohorts)
     for cohort in checked.cohorts:
         found = _source_problems(cohort, config, folder) if designs else []
         if designs and not problems and not found:
@@ -179,6 +183,71 @@ def _rnagan_problems(settings: RnaganSection, cohorts: Sequence[Cohort]) -> list
     return problems
 
 
+def _augment_problems(config: Config, cohorts: Sequence[Cohort]) -> list[Problem]:
+    """Generators and cohorts must be known; the generator rnagan needs its own stage."""
+    from consilience.augment.generators import generators
+    from consilience.learning.baselines import baselines
+
+    settings = config.augment
+    if not settings.enabled:
+        return []
+    asked = [("augment.generators", name) for name in settings.generators]
+    asked += [("augment.generator", settings.generator)] if settings.generator != "auto" else []
+    problems = [
+        Problem("no such generator", where, name, ", ".join(generators()), did_you_mean(name, generators()))
+        for where, name in asked if name not in generators()
+    ]  # fmt: skip
+    problems += [
+        Problem("no such classifier", "augment.classifiers", name, ", ".join(baselines()),
+                did_you_mean(name, baselines()))
+        for name in settings.classifiers if name not in baselines()
+    ]  # fmt: skip
+    if not config.rnagan.enabled:
+        problems += [
+            Problem("this generator needs the stage rnagan, which is off", where, name,
+                    mend="set rnagan.enabled, or leave this generator out")
+            for where, name in asked if name == "rnagan"
+        ]  # fmt: skip
+    studied = [one.name for one in cohorts if one.kind == "bulk" and one.role != "pretrain"]
+    problems += [
+        Problem("not a studied bulk cohort", "augment.cohorts", name, ", ".join(studied) or "none",
+                did_you_mean(name, studied) or "mend the name, or give the cohort the role study")
+        for name in settings.cohorts if name not in studied
+    ]  # fmt: skip
+    return problems
+
+
+def _few_to_augment(
+    cohort: Cohort, config: Config, columns: Mapping[str, Sequence[str]]
+) -> list[tuple[str, int]]:
+    """Arms of a cohort with too few patients to judge synthetic ones by."""
+    from consilience.study.design import donors_of_arms
+
+    settings = config.augment
+    if not settings.enabled or cohort.kind != "bulk" or cohort.role == "pretrain":
+        return []
+    if settings.cohorts and cohort.name not in settings.cohorts:
+        return []
+    counted = donors_of_arms(cohort=cohort, columns=columns)
+    return [(arm, n) for arm, n in counted.items() if n < LEAST_TO_AUGMENT]
+
+
+def stage_notes(study: Study, folder: Path | None = None) -> list[str]:
+    """What a stage will not do for a cohort, as far as phenotypes are here."""
+    notes = []
+    for cohort in study.cohorts:
+        try:
+            columns = _selected(cohort, study.config, folder or Path())
+        except ConsilienceError:
+            continue
+        for arm, n in _few_to_augment(cohort, study.config, columns or {}):
+            notes.append(
+                f"cohort {cohort.name}: {n} patients in the {arm} arm; without {LEAST_TO_AUGMENT} or more no"
+                " synthetic ones are judged or given out (augment)"
+            )
+    return notes
+
+
 def _source_problems(cohort: Cohort, config: Config, folder: Path) -> list[Problem]:
     """What can be known of a download beforehand: dataset names, the token file and, offline, the cache."""
     if cohort.source not in NETWORK_SOURCES:
@@ -230,16 +299,29 @@ def design_problems_of(cohort: Cohort, config: Config, folder: Path) -> list[Pro
     from consilience.study.design import design_problems
 
     try:
-        columns = _phenotypes(cohort, config, folder)
-        if columns is None:
-            return []
-        rows = selected_rows(cohort.select, columns, where=f"cohort {cohort.name}: select")
+        columns = _selected(cohort, config, folder)
     except ConsilienceError as error:
         return list(error.problems)
-    columns = {name: [values[row] for row in rows] for name, values in columns.items()}
-    return design_problems(
+    if columns is None:
+        return []
+    problems = design_problems(
         cohort=cohort, columns=columns, min_samples_per_arm=config.study.min_samples_per_arm
     )
+    named = cohort.name in config.augment.cohorts and not problems
+    return problems + [
+        Problem("too few patients to make synthetic ones of and judge them", f"cohort {cohort.name}: {arm}",
+                str(n), f"{LEAST_TO_AUGMENT} or more", "leave the cohort out of augment.cohorts")
+        for arm, n in (_few_to_augment(cohort, config, columns) if named else [])
+    ]  # fmt: skip
+
+
+def _selected(cohort: Cohort, config: Config, folder: Path) -> dict[str, list[str]] | None:
+    """Phenotypes of the samples that the cohort selects; None where they are not here yet."""
+    columns = _phenotypes(cohort, config, folder)
+    if columns is None:
+        return None
+    rows = selected_rows(cohort.select, columns, where=f"cohort {cohort.name}: select")
+    return {name: [values[row] for row in rows] for name, values in columns.items()}
 
 
 def _phenotypes(cohort: Cohort, config: Config, folder: Path) -> Mapping[str, Sequence[str]] | None:

@@ -50,13 +50,18 @@ def _facts(record: dict[str, Any]) -> dict[str, Any]:
     preset = description.get("preset")
     if isinstance(preset, dict):
         facts |= {"preset": preset.get("name"), "scale": preset.get("scale")}
+    for name in ("generator", "title", "classes", "temperature"):
+        if description.get(name) is not None:
+            facts[name] = description[name]
+    if isinstance(units := description.get("units"), dict):
+        facts["units"] = units.get("units")
     if isinstance(genes := description.get("genes"), list):
         facts["genes"] = len(genes)
     if isinstance(wiring := description.get("wiring"), dict):
         facts["pathways"] = len(wiring.get("pathways", []))
     if "calibration" in description:
         facts["calibration (slope, intercept)"] = description["calibration"]
-    for name in ("cohorts", "figures", "limits", "software"):
+    for name in ("cohorts", "training data", "figures", "privacy", "limits", "software"):
         if kept.get(name):
             facts[name] = kept[name]
     return facts

@@ -42,7 +42,9 @@ def synthesise(
     labels: LabelTable = None,
     units: Units = "",
     min_overlap: Overlap = 0.5,
-    privacy: Annotated[str, typer.Option(help="What is refused: copies, balanced or strict.")] = "copies",
+    privacy: Annotated[
+        str, typer.Option(help="What is refused: none (copies only), balanced or strict.")
+    ] = "none",
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:

@@ -45,11 +45,11 @@ class PrivacyThresholds:
             )
 
 
-COPIES = PrivacyThresholds(closest_share=1.0, attacks=())
+NONE = PrivacyThresholds(closest_share=1.0, attacks=())
 """No copy of a patient, exact or near; whether somebody took part may be guessed, and how well is told."""
 BALANCED = PrivacyThresholds()
 STRICT = PrivacyThresholds(attacks=ATTACKS, refuse_unresolved=True)
-LEVELS = {"copies": COPIES, "balanced": BALANCED, "strict": STRICT}
+LEVELS = {"none": NONE, "balanced": BALANCED, "strict": STRICT}
 """By the names that configuration and command line use."""
 
 

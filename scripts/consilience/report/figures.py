@@ -129,8 +129,12 @@ def points(
     colour: Colour = "kept",
     shape: Literal["dot", "ring", "cross"] = "dot",
     labels: Sequence[str] = (),
+    named: bool = False,
 ) -> dict[str, Any]:
-    """Points with a label each (shown on hover); drawn as one path, so 20,000 of them are fine."""
+    """Points with a label each, shown on hover; drawn as one path, so 20,000 of them are fine.
+
+    `named`: labels of a few points stand beside them, where there is room.
+    """
     return {
         "type": "points",
         "x": _numbers(x),
@@ -139,6 +143,7 @@ def points(
         "colour": colour,
         "shape": shape,
         "labels": list(labels),
+        **({"named": True} if named else {}),
     }
 
 

@@ -83,6 +83,15 @@ def design_notes(*, cohort: Cohort, columns: Mapping[str, Sequence[str]]) -> lis
     return notes
 
 
+def donors_of_arms(*, cohort: Cohort, columns: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Donors (samples where the cohort names no donor column) of cases and of controls."""
+    if cohort.condition not in columns:
+        return {}
+    arms = [cohort.arm(level) for level in columns[cohort.condition]]
+    donors = columns.get(cohort.donor) or [""] * len(arms)
+    return {arm: len(_members(donors, arms, arm)) for arm in ("case", "control")}
+
+
 def cramers_v(first: Sequence[str], second: Sequence[str]) -> float:
     """Cramér's V of two nominal columns: 0 independent, 1 one determines the other (0 for a constant column).
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from consilience.foundation.files import write_text
 from consilience.foundation.places import ROOT
-from consilience.study.sections import Config, RnaganSection, Section, SimulationSection
+from consilience.study.sections import AugmentSection, Config, RnaganSection, Section, SimulationSection
 from consilience.study.sheet import sheet_columns_table
 
 DEMO = Config(
@@ -25,6 +25,16 @@ DEMO = Config(
         transfer=[["tissue_geo", "rare_geo"]],
         permutations=20,
         resamples=3,
+    ),
+    augment=AugmentSection(
+        cohorts=["rare_geo"],
+        generators=["private_factors", "shrunk_gaussian", "smote", "published_vae"],
+        temperatures=[0.5, 1.0, 2.0, 3.0],
+        splits=2,
+        genes=1000,
+        effort=0.2,
+        sizes=[4],
+        runs=2,
     ),
 )
 """The study of config/config.yaml: the defaults, but a rare disease that has few patients, and fewer
@@ -118,6 +128,10 @@ def _key_rows(section: type[Section], prefix: str) -> Iterator[str]:
 
 
 def _allowed(schema: dict[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_allowed(one) for one in schema["anyOf"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
     if "enum" in schema:
         return " or ".join(f"`{value}`" for value in schema["enum"])
     kind = {"array": "list", "object": "mapping"}.get(schema["type"], schema["type"])

@@ -205,8 +205,54 @@ class RnaganSection(Section):
     """pairs of halves of the patients behind the stability of markers"""
     fold: Annotated[float, Field(ge=0, le=1000)] = 2.0
     """synthetic samples for each real one (0: none)"""
-    privacy: Literal["copies", "balanced", "strict"] = "copies"
-    """synthetic samples are refused for copies of patients alone, or also where membership can be guessed"""
+    privacy: Literal["none", "balanced", "strict"] = "none"
+    """none: synthetic samples are refused for copies of patients alone; else also where membership can be guessed"""
+
+
+Limit = Literal[
+    "exact_copies", "near_share", "closest_share", "membership_auc", "small_membership_auc", "small_n"
+]
+"""A figure of privacy that a release may not exceed; `small_…` holds for up to `small_n` patients."""
+
+
+class AugmentSection(Section):
+    """Augmentation: generators compared, a temperature, and synthetic patients that pass a check of privacy."""
+
+    enabled: bool = True
+    """run this stage (bulk cohorts of the role study or both)"""
+    cohorts: list[Name] = []
+    """only these cohorts (empty: all)"""
+    generator: str = "auto"
+    """which generator the synthetic samples come from; auto: the best of those compared within the limits of privacy"""
+    generators: Annotated[list[str], Field(min_length=1)] = [
+        "private_factors", "vae", "shrunk_gaussian", "pca_gaussian", "pca_mixture", "copula", "smote",
+        "bootstrap_noise", "published_vae", "published_gan",
+    ]  # fmt: skip
+    """generators that are compared (files of augment/generators); rnagan too, where that stage runs"""
+    temperature: Literal["auto"] | Annotated[float, Field(gt=0, le=10)] = "auto"
+    """spread of the draws, 1 as learned; auto: chosen among the training patients"""
+    temperatures: list[Annotated[float, Field(gt=0, le=10)]] = [0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0]
+    """temperatures that are scanned (empty: none)"""
+    privacy: Literal["none", "balanced", "strict"] = "balanced"
+    """none: refused for copies of patients alone; balanced: also where membership can be guessed; strict: also where that cannot be ruled out"""
+    limits: dict[Limit, Annotated[float, Field(ge=0)]] = {}
+    """limits of a release in place of those of its level of privacy: {membership_auc: 0.65}"""
+    fold: Annotated[float, Field(ge=0, le=1000)] = 10.0
+    """synthetic samples for each real one (0: none)"""
+    splits: Annotated[int, Field(ge=1, le=1000)] = 5
+    """random splits into patients that generators learn from and patients they are held against"""
+    genes: Annotated[int, Field(ge=0)] = 5_000
+    """the most variable genes with which generators are compared (0: all); what is given out has all genes"""
+    effort: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """training steps of neural generators, as a share of their own"""
+    sizes: list[Annotated[int, Field(ge=1)]] = [10, 20, 40]
+    """patients per class in the learning curves of usefulness, beside all of them"""
+    classifiers: Annotated[list[str], Field(min_length=1)] = ["logistic_ridge", "random_forest"]
+    """classifiers by which usefulness is judged (files of learning/baselines)"""
+    runs: Annotated[int, Field(ge=0, le=1000)] = 5
+    """independent runs behind the figures of robustness (0: none)"""
+    epsilon: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    """differential privacy of the training of generators that can have it (vae), as epsilon (0: without)"""
 
 
 class SimulatedBulk(Section):
@@ -311,6 +357,7 @@ class Config(Section):
     summary_statistics: SummaryStatisticsSection = SummaryStatisticsSection()
     pathways: PathwaysSection = PathwaysSection()
     rnagan: RnaganSection = RnaganSection()
+    augment: AugmentSection = AugmentSection()
     simulation: SimulationSection = SimulationSection()
     report: ReportSection = ReportSection()
     containers: ContainersSection = ContainersSection()

@@ -1,0 +1,1 @@
+"""More patients than there are: generators, and how faithful, useful and private their samples are."""
