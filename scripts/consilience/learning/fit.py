@@ -137,7 +137,7 @@ def fit(
                 continue
             close_epoch(training, schedule, validate, seed=seed, team=team)
             pace.tell(training.history[-1]["steps"], training.history[-1])
-            good = capture(training)
+            good = capture(training, over=good)
             if folder and team.rank == 0:
                 append_history(folder / "history.jsonl", training.history[-1])
                 if finished(schedule, training.history) or time.monotonic() - written >= checkpoint_seconds:

@@ -84,8 +84,12 @@ def identity(players: Sequence[Player], schedule: Schedule, *, seed: int, key: M
     return json.loads(json.dumps(told, default=str))
 
 
-def capture(training: Training) -> Snapshot:
-    """A copy of where the training stands, on the CPU; later steps do not touch it."""
+def capture(training: Training, *, over: Snapshot | None = None) -> Snapshot:
+    """A copy of where the training stands, on the CPU; later steps do not touch it.
+
+    `over`: an older snapshot, no longer wanted, whose memory is used again (asking for fresh memory takes
+    longer than filling it).
+    """
     tensors: dict[str, torch.Tensor] = {}
     numbers: dict[str, Any] = {}
     for player in training.players:
@@ -101,7 +105,8 @@ def capture(training: Training) -> Snapshot:
     facts = {name: getattr(training, name) for name in FACTS}
     facts["numbers"] = numbers
     facts["scalers"] = {name: scaler.state_dict() for name, scaler in training.scalers.items()}
-    return Snapshot(_clones(tensors, device="cpu"), training.best, json.loads(json.dumps(facts)))
+    used = {} if over is None else over.tensors
+    return Snapshot(_copies(tensors, over=used), training.best, json.loads(json.dumps(facts)))
 
 
 def restore(training: Training, snapshot: Snapshot) -> None:
@@ -199,8 +204,19 @@ def _within(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
 
 
-def _clones(tensors: Mapping[str, torch.Tensor], *, device: str | None = None) -> dict[str, torch.Tensor]:
-    return {
-        name: tensor.detach().clone() if device is None else tensor.detach().to(device, copy=True)
-        for name, tensor in tensors.items()
-    }
+def _clones(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+
+def _copies(
+    tensors: Mapping[str, torch.Tensor], *, over: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Copies on the CPU, in the memory of tensors of the same name and kind in `over` where there are any."""
+    found = {}
+    for name, tensor in tensors.items():
+        old = over.get(name)
+        if old is not None and (old.shape, old.dtype) == (tensor.shape, tensor.dtype):
+            found[name] = old.copy_(tensor.detach())
+        else:
+            found[name] = tensor.detach().to("cpu", copy=True)
+    return found
