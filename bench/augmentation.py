@@ -117,13 +117,12 @@ def rows_of_split(
     for key in keys:
         started = time.perf_counter()
         if key == REAL_TRAIN:
-            drawn = many = Drawn(train.values, train.labels)
+            many = Drawn(train.values, train.labels)
         else:
             fitted = generator(key).fit(train, seed=seed, effort=effort)
-            drawn = fitted.sample(train.labels, seed=seed)
-            many = fitted.sample(np.repeat(train.labels, FOLD), seed=seed + 1)
+            many = fitted.sample(np.repeat(train.labels, FOLD), seed=seed)
         seconds = time.perf_counter() - started
-        judged = judge(train=train, held_out=test, drawn=drawn, seed=seed)
+        judged = judge(train=train, held_out=test, drawn=many, seed=seed)
         both = Drawn(np.concatenate([train.values, many.values]), np.concatenate([train.labels, many.labels]))
         useful = {}
         for name in CLASSIFIERS:

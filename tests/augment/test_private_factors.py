@@ -1,14 +1,17 @@
 """Few factors: their moments and formulas, what they leak beside a shrunken Gaussian, and who chose how many."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from consilience.augment.generators.classes import parted
 from consilience.augment.generators.factor_count import COUNTS, Trials, attacked, chosen_count, inner_trials
+from consilience.augment.generators.factor_model import along, common, public_directions, spiked, width_of
 from consilience.augment.generators.generator import Drawn
-from consilience.augment.generators.private_factors import common, fit, fitted, restored, spiked, width_of
+from consilience.augment.generators.private_factors import fit, fitted, restored
 from consilience.augment.generators.shrunk_gaussian import fit as fit_shrunk
-from consilience.foundation.errors import ConfigError
+from consilience.foundation.errors import ConfigError, DataError
 from consilience.learning.samples import Samples
 from samplers import Population
 
@@ -228,9 +231,61 @@ def test_the_order_of_samples_does_not_choose_the_number():
     np.testing.assert_allclose(first.parts[0].own, second.parts[0].own, rtol=1e-5)
 
 
+def stranger(samples, seed=11, n=200):
+    """Other donors of the same population, under other names, genes in another order."""
+    values, _ = planted(n=n, seed=seed)
+    values = values.of_genes(values.genes[::-1])
+    return replace(values, donors=np.char.add("other ", values.donors), names=np.char.add("x", values.names))
+
+
+def test_public_directions_carry_the_correlation_and_hardly_the_patients():
+    """At 24 patients own factors leak beside the means; those of 200 others do not (at 16 the means hide it)."""
+    leaks, errors = [], []
+    for seed in range(12):
+        everyone, loading = planted(n=48, seed=seed)
+        train, aside = everyone.take(np.arange(24)), everyone.take(np.arange(24, 48))
+        sd = np.sqrt((loading**2).sum(axis=0) + 1)
+        truth = ((loading / sd).T @ (loading / sd))[np.triu_indices(300, 1)]
+        public = public_directions(stranger(train), train.genes, most=3)
+        row = []
+        for known in (
+            fitted(train, rank=5, level="none"),
+            fitted(train, rank=0, level="none", public=public),
+        ):
+            drawn = known.sample(np.repeat(train.labels, 5), seed=seed)
+            row.append(max(attacked(train, aside, drawn, ("distance", "correlation"))))
+        leaks.append(row)
+        of = [common(parted(train), 5).axes, common(parted(train), 0, public=public).axes]
+        errors.append([np.abs((one.T @ one)[np.triu_indices(300, 1)] - truth).mean() for one in of])
+    for pair in (np.array(leaks), np.array(errors)):
+        away = pair[:, 0] - pair[:, 1]
+        assert away.mean() > 2.5 * away.std(ddof=1) / np.sqrt(len(away)), (leaks, errors)
+
+
+def test_strength_along_known_directions_is_that_of_the_scores_less_the_noise():
+    rng = np.random.default_rng(0)
+    known = np.linalg.qr(rng.standard_normal((50, 2)))[0].T
+    scores = rng.standard_normal((5000, 2)) * np.array([3.0, 0.5])
+    axes = along(known, scores, freedom=5000, noise=0.5)
+    np.testing.assert_allclose(known @ axes.T @ axes @ known.T, [[8.5, 0], [0, 0]], atol=0.6)
+
+
+def test_a_reference_is_taken_by_gene_name_and_of_other_donors_only():
+    samples, _ = planted(n=24)
+    other = stranger(samples)
+    known = fit(samples, seed=0, options={"reference": other, "privacy": "strict"})
+    straight = fit(samples, seed=0, options={"reference": other.of_genes(samples.genes), "privacy": "strict"})
+    np.testing.assert_allclose(known.parts[0].axes, straight.parts[0].axes, atol=1e-5)
+    assert known.rank in (0, *COUNTS)
+    with pytest.raises(DataError, match="donors of the samples"):
+        fit(samples, seed=0, options={"reference": samples})
+    with pytest.raises(DataError, match="lacks most"):
+        fit(samples, seed=0, options={"reference": other.of_genes(other.genes[:100])})
+
+
 @pytest.mark.parametrize(
     ("options", "word"),
-    [({"privacy": "total"}, "balanced"), ({"rank": -1}, "0 to 1000"), ({"rank": 1.5}, "0 to 1000"), ({"ranks": 3}, "rank")],
+    [({"privacy": "total"}, "balanced"), ({"rank": -1}, "0 to 1000"), ({"rank": 1.5}, "0 to 1000"), ({"ranks": 3}, "rank"), ({"reference": "a folder"}, "no set of samples")],
 )  # fmt: skip
 def test_wrong_options_are_refused(options, word):
     samples, _ = planted(n=20, n_genes=20)

@@ -117,3 +117,19 @@ def test_plain_and_average():
         "line": {"r2": 0.5, "slope": 1.5, "intercept": None},
         "more": [2.0, [0, 1], "x", True, None],
     }
+
+
+def test_averages_are_those_of_all_synthetic_samples_and_the_rest_of_as_many_as_were_trained_on():
+    rng = np.random.default_rng(5)
+    draw = Population().draw
+    (train, train_labels), (held_out, labels), (made, made_labels) = (draw(n, rng) for n in (30, 40, 3_000))
+    found = fidelity(
+        real_train=train, real_held_out=held_out, synthetic=made, labels=(train_labels, labels, made_labels)
+    ).synthetic
+    assert found.n_compared == 30
+    assert found.genes.mean.r2 == pytest.approx(np.corrcoef(held_out.mean(0), made.mean(0))[0, 1] ** 2)
+    zeros = np.abs((held_out <= 0).mean(axis=0) - (made <= 0).mean(axis=0)).mean()
+    assert found.genes.zero_fraction_error == pytest.approx(zeros)
+    means = [np.corrcoef(held_out[labels == one].mean(0), made[made_labels == one].mean(0))[0, 1] ** 2
+             for one in ("ill", "well")]  # fmt: skip
+    assert found.classes.mean_r2 == pytest.approx(np.mean(means))

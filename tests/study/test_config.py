@@ -33,7 +33,8 @@ def test_shipped_file_is_the_demo_and_otherwise_the_defaults(root):
     assert shipped.simulation.cohorts["rare_geo"]["n_case"] < Config().simulation.bulk.n_case
     simulation = shipped.simulation.model_copy(update={"cohorts": {}})
     assert shipped.rnagan.splits < Config().rnagan.splits
-    same = {"simulation": simulation, "rnagan": Config().rnagan}
+    assert shipped.augment.splits < Config().augment.splits
+    same = {"simulation": simulation, "rnagan": Config().rnagan, "augment": Config().augment}
     assert shipped.model_copy(update=same) == Config()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,10 +104,16 @@ def recipe_of(
 
 
 def maker_of_recipe(recipe: Recipe) -> Maker:
-    """The recipe as usefulness and robustness call it; a temperature is chosen among what it is given."""
+    """The recipe as usefulness and robustness call it; a temperature is chosen among what it is given.
+
+    They fit again and again, so networks are drawn from at their own temperature where it is to be chosen.
+    """
     from consilience.augment.generators.generator import Drawn
     from consilience.augment.makers import Draw
     from consilience.augment.making import learn
+
+    if recipe.generator.neural and recipe.temperature == "auto":
+        recipe = replace(recipe, temperature=None)
 
     def make(samples: Samples, seed: int) -> Draw:
         learned = learn(samples, recipe, seed=seed)
@@ -119,16 +124,6 @@ def maker_of_recipe(recipe: Recipe) -> Maker:
         return draw
 
     return make
-
-
-def at_temperature(recipe: Recipe, temperature: float | None) -> Recipe:
-    """The same at a temperature that is known."""
-    return replace(recipe, temperature=temperature)
-
-
-def skipped(error: Exception) -> Mapping[str, Any]:
-    """What a record says of something that could not be done."""
-    return {"skipped": str(error)}
 
 
 def _linear(block: Any, stored: str) -> Any:

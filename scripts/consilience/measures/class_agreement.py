@@ -65,8 +65,14 @@ def class_agreement(
     columns: npt.NDArray[np.intp],
     zero: float,
     seed: int,
+    every: tuple[npt.NDArray[np.floating], npt.NDArray[np.generic]] | None = None,
 ) -> ClassAgreement:
-    """Compare `compared` (k, G) with `reference` (m, G) by class; `columns`: genes for the correlation."""
+    """Compare `compared` (k, G) with `reference` (m, G) by class; `columns`: genes for the correlation.
+
+    `every`: rows and labels that `compared` was drawn from, if it was: class means, shares of zeros and of
+    classes are theirs.
+    """
+    all_rows, all_labels = every or (compared, compared_labels)
     classes = np.unique(reference_labels)
     there = np.isin(classes, compared_labels)
     each = []
@@ -78,15 +84,16 @@ def class_agreement(
         each.append(
             OneClass(
                 str(label), len(rows["reference"]), len(rows["compared"]),
-                gene_agreement(**rows, zero=zero), diversity_within(**rows),
+                gene_agreement(**rows, every=all_rows[all_labels == label], zero=zero),
+                diversity_within(**rows),
             )
         )  # fmt: skip
     kept = np.isin(reference_labels, classes[there]), np.isin(compared_labels, classes[there])
     return ClassAgreement(
         lost=tuple(str(label) for label in classes[~there]),
-        share_error=_share_error(reference_labels, compared_labels),
+        share_error=_share_error(reference_labels, all_labels),
         mean_r2=sum(one.genes.mean.r2 for one in each) / len(classes),
-        fold_change=_fold_change(reference, compared, reference_labels, compared_labels),
+        fold_change=_fold_change(reference, all_rows, reference_labels, all_labels),
         spread_ratio=_spread_ratio(each, reference, compared, reference_labels, compared_labels),
         diversity=_weighted([one.diversity for one in each], [one.n_reference for one in each]),
         correlation=correlation_agreement(

@@ -114,8 +114,9 @@ def fidelity(
     `labels`: classes of train, held-out and synthetic rows, (n,), (m,), (k,). `membership`: for every
     pathway the columns of its genes. `zero`: value at or below which a gene counts as not seen. More
     synthetic rows than training rows are drawn down (class by class) to their number, so that synthetic and
-    ceiling carry the same sampling noise. Rows are one per patient; the result does not depend on their
-    order.
+    ceiling carry the same sampling noise; only averages (means, fold changes, shares of zeros and of classes)
+    are those of all synthetic rows, since a draw of n would add to them an error that the training rows do
+    not have twice. Rows are one per patient; the result does not depend on their order.
     """
     given = labels or (None, None, None)
     train, held_out, made = (
@@ -127,19 +128,22 @@ def fidelity(
     settings = _Settings(
         zero, membership, most_variable(train.values, train.labels, n_correlation_genes), seed
     )
-    made = _draw(made, min(len(train), MOST_ROWS), seed, "synthetic")
+    every, made = made, _draw(made, min(len(train), MOST_ROWS), seed, "synthetic")
     train, held_out = (_draw(rows, MOST_ROWS, seed, "real") for rows in (train, held_out))
     together = None if labels is None else np.concatenate([given[0], given[1]])
     pool = _checked(np.concatenate([real_train, real_held_out]), together, "real", real_train.shape[-1])
     halves = [_halves(pool, seed, number) for number in range(max(1, n_halves))]
     return Fidelity(
-        synthetic=_agreement(held_out, made, settings),
+        synthetic=_agreement(held_out, made, settings, every=every),
         ceiling=_agreement(held_out, train, settings),
         split_half=average([_agreement(*pair, settings) for pair in halves]),
     )
 
 
-def _agreement(reference: _Rows, compared: _Rows, settings: _Settings) -> Agreement:
+def _agreement(
+    reference: _Rows, compared: _Rows, settings: _Settings, *, every: _Rows | None = None
+) -> Agreement:
+    every = every or compared
     pair: dict[str, Any] = {"reference": reference.values, "compared": compared.values}
     pathways = classes = None
     if settings.membership is not None:
@@ -150,11 +154,12 @@ def _agreement(reference: _Rows, compared: _Rows, settings: _Settings) -> Agreem
         classes = class_agreement(
             **pair, reference_labels=reference.labels, compared_labels=compared.labels,
             columns=settings.columns, zero=settings.zero, seed=settings.seed,
+            every=None if every.labels is None else (every.values, every.labels),
         )  # fmt: skip
     return Agreement(
         n_reference=len(reference),
         n_compared=len(compared),
-        genes=gene_agreement(**pair, zero=settings.zero),
+        genes=gene_agreement(**pair, every=every.values, zero=settings.zero),
         correlation=correlation_agreement(**pair, columns=settings.columns, seed=settings.seed),
         correlation_published=published_similarity(**pair),
         cloud=cloud_agreement(**pair),

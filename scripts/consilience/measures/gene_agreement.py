@@ -39,13 +39,21 @@ class GeneAgreement:
 
 
 def gene_agreement(
-    *, reference: npt.NDArray[np.floating], compared: npt.NDArray[np.floating], zero: float = 0.0
+    *,
+    reference: npt.NDArray[np.floating],
+    compared: npt.NDArray[np.floating],
+    every: npt.NDArray[np.floating] | None = None,
+    zero: float = 0.0,
 ) -> GeneAgreement:
-    """Agreement of `compared` (k, G) with `reference` (m, G)."""
+    """Agreement of `compared` (k, G) with `reference` (m, G).
+
+    `every`: the samples that `compared` was drawn from, if it was: means and shares of zeros are theirs.
+    """
+    every = compared if every is None else every
     sds = sd_of(reference), sd_of(compared)
-    zeros = np.abs((reference <= zero).mean(axis=0) - (compared <= zero).mean(axis=0))
+    zeros = np.abs((reference <= zero).mean(axis=0) - (every <= zero).mean(axis=0))
     return GeneAgreement(
-        mean=line(x=mean_of(reference), y=mean_of(compared)),
+        mean=line(x=mean_of(reference), y=mean_of(every)),
         sd=line(x=sds[0], y=sds[1]),
         spread_ratio=ratio(float(np.sqrt((sds[1] ** 2).sum())), float(np.sqrt((sds[0] ** 2).sum()))),
         zero_fraction_error=float(zeros.mean()),

@@ -32,8 +32,9 @@ DEMO = Config(
         temperatures=[0.5, 1.0, 2.0, 3.0],
         splits=2,
         genes=1000,
-        effort=0.2,
+        effort=0.1,
         sizes=[4],
+        classifiers=["logistic_ridge"],
         runs=2,
     ),
 )

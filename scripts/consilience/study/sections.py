@@ -206,7 +206,7 @@ class RnaganSection(Section):
     fold: Annotated[float, Field(ge=0, le=1000)] = 2.0
     """synthetic samples for each real one (0: none)"""
     privacy: Literal["none", "balanced", "strict"] = "none"
-    """none: synthetic samples are refused for copies of patients alone; else also where membership can be guessed"""
+    """none: refused for copies of patients alone; balanced, strict: also where membership can be guessed"""
 
 
 Limit = Literal[
@@ -216,14 +216,14 @@ Limit = Literal[
 
 
 class AugmentSection(Section):
-    """Augmentation: generators compared, a temperature, and synthetic patients that pass a check of privacy."""
+    """Augmentation: generators compared, one chosen, and synthetic patients that pass a check of privacy."""
 
     enabled: bool = True
     """run this stage (bulk cohorts of the role study or both)"""
     cohorts: list[Name] = []
     """only these cohorts (empty: all)"""
     generator: str = "auto"
-    """which generator the synthetic samples come from; auto: the best of those compared within the limits of privacy"""
+    """where synthetic samples come from; auto: the best of those compared within the limits of privacy"""
     generators: Annotated[list[str], Field(min_length=1)] = [
         "private_factors", "vae", "shrunk_gaussian", "pca_gaussian", "pca_mixture", "copula", "smote",
         "bootstrap_noise", "published_vae", "published_gan",
@@ -234,7 +234,7 @@ class AugmentSection(Section):
     temperatures: list[Annotated[float, Field(gt=0, le=10)]] = [0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0]
     """temperatures that are scanned (empty: none)"""
     privacy: Literal["none", "balanced", "strict"] = "balanced"
-    """none: refused for copies of patients alone; balanced: also where membership can be guessed; strict: also where that cannot be ruled out"""
+    """what is refused; none: copies of patients, balanced: and guessed membership, strict: and unclear cases"""
     limits: dict[Limit, Annotated[float, Field(ge=0)]] = {}
     """limits of a release in place of those of its level of privacy: {membership_auc: 0.65}"""
     fold: Annotated[float, Field(ge=0, le=1000)] = 10.0

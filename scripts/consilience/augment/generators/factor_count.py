@@ -5,7 +5,7 @@ patients and tell little of any one; later ones are the patients themselves. How
 of the *training* set only, parted again and again: how well attacks tell donors that the factors were fitted
 to from others. Every further factor brings correlation (its strength is shrunk, so that one that is noise
 hardly counts), so the largest number that is allowed is taken. Held-out likelihood is no guide: it stops at
-one or two factors (CHOL, PEAC), where a third of the correlation is kept.
+one or two factors (CHOL: a third of the correlation).
 """
 
 from __future__ import annotations
@@ -53,9 +53,14 @@ Draw = Callable[["Samples", int, "npt.NDArray[np.str_]", int], "Drawn"]
 
 
 def inner_trials(
-    samples: Samples, *, draw: Draw, attacks: Sequence[str] = WATCHED, seed: int
+    samples: Samples,
+    *,
+    draw: Draw,
+    seed: int,
+    attacks: Sequence[str] = WATCHED,
+    tried: Sequence[int] = COUNTS,
 ) -> Trials | None:
-    """Try every number of factors on inner parts of the donors; None where they cannot be parted.
+    """Try the numbers of factors `tried` on inner parts of the donors; None where they cannot be parted.
 
     The leak through a mean or a factor falls as 1/n, so what was seen at the inner number of patients is
     scaled to the full one.
@@ -68,7 +73,7 @@ def inner_trials(
         sizes = [int((inside.labels == label).sum()) for label in np.unique(samples.labels)]
         if min(sizes) < LEAST_KEPT or len(aside) < LEAST_KEPT:
             return None
-        counts = [k for k in COUNTS if k < (len(inside) - len(sizes)) / 2] or [1]
+        counts = [k for k in tried if k < (len(inside) - len(sizes)) / 2] or [1]
         asked = np.repeat(inside.labels, FOLD)
         fresh = int(stream(seed, "inner-trial", part.name).integers(2**31))
         found = [attacked(inside, aside, draw(inside, k, asked, fresh), attacks) for k in counts]

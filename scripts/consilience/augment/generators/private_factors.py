@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.augment.generators.classes import asked, checked_temperature, floor_of, parted
-from consilience.augment.generators.factor_model import PUBLIC, common, public_directions
-from consilience.augment.generators.factor_count import chosen_count, inner_trials
+from consilience.augment.generators.factor_count import COUNTS, chosen_count, inner_trials
+from consilience.augment.generators.factor_model import common, public_directions
 from consilience.augment.generators.factors import (
     TEMPERATURE,
     Factors,
@@ -26,22 +26,22 @@ from consilience.augment.generators.factors import (
 )
 from consilience.augment.generators.generator import Drawn, Generator
 from consilience.augment.generators.unlabelled import KEEPS_PATIENTS
-from consilience.foundation.errors import ConfigError, did_you_mean
+from consilience.foundation.errors import ConfigError, DataError, did_you_mean
 from consilience.foundation.seeds import stream
+from consilience.learning.samples import Samples
 from consilience.measures.membership import ATTACKS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from consilience.augment.generators.classes import Part
     from consilience.foundation.devices import Device
-    from consilience.learning.samples import Samples
 
     Floats = npt.NDArray[np.float64]
 
 KEY = "private_factors"
-OPTIONS: Mapping[str, Any] = MappingProxyType({"privacy": "balanced", "rank": 0})
-"""`privacy`: none, balanced or strict. `rank`: the number of factors, 0: as the level allows."""
+OPTIONS: Mapping[str, Any] = MappingProxyType({"privacy": "balanced", "rank": 0, "reference": None})
+"""`privacy`: none, balanced or strict. `rank`: the number of the patients' own factors, 0: as the level
+allows. `reference`: `Samples` of other, public donors, from whom further directions are taken."""
 SMALL, LIMIT, SMALL_LIMIT = 20, 0.10, 0.20
 """Leak (AUC − 0.5) that `balanced` allows, and up to SMALL patients."""
 MORE = 0.05
@@ -110,20 +110,19 @@ def restored(arrays: Mapping[str, npt.NDArray[Any]], description: Mapping[str, A
     )
 
 
-def fitted(
-    samples: Samples, *, rank: int, level: str, public: Floats | None = None
-) -> PrivateFactors:
+def fitted(samples: Samples, *, rank: int, level: str, public: Floats | None = None) -> PrivateFactors:
     """With a given number of factors of the patients' own, beside `public` directions (K, G)."""
     parts, floor = parted(samples), floor_of(samples)
     known = common(parts, rank, public=public)
+    own = len(known.axes) - (0 if public is None else len(public))
     return PrivateFactors(
         genes=samples.genes,
         classes=tuple(part.label for part in parts),
         parts=tuple(factors(part, known.axes, floor=floor) for part in parts),
         width=known.width,
-        rank=rank,
+        rank=own,
         level=level,
-        keeps=rank > LARGEST_SPAN * len(samples),
+        keeps=own > LARGEST_SPAN * len(samples),
     )
 
 
@@ -136,28 +135,39 @@ def fit(
     options: Mapping[str, Any] = OPTIONS,
 ) -> PrivateFactors:
     """In closed form, but for the number of factors, which inner trials on the samples' donors choose."""
-    level, rank = _checked(options)
+    level, rank, reference = _checked(options)
     parted(samples)  # refuses what cannot be learned from, before anything is tried on it
     samples = samples.take(np.argsort(samples.names, kind="stable"))
+    public = None if reference is None else public_directions(_other(reference, samples), samples.genes)
     if rank == 0:
         trials = inner_trials(
             samples,
-            draw=lambda inside, k, labels, fresh: fitted(inside, rank=k, level=level).sample(
+            draw=lambda inside, k, labels, fresh: fitted(inside, rank=k, level=level, public=public).sample(
                 labels, seed=fresh
             ),
             attacks=ATTACKS[:3] if level == "strict" else ATTACKS[:2],
+            tried=COUNTS if public is None else (0, *COUNTS),
             seed=seed,
         )
         limit = SMALL_LIMIT if len(samples) <= SMALL else LIMIT
         allowed = {"none": (1.0, 0.0), "balanced": (limit, MORE), "strict": (0.0, 0.0)}[level]
         rank = chosen_count(trials, limit=allowed[0], more=allowed[1])
-    return fitted(samples, rank=rank, level=level)
+    return fitted(samples, rank=rank, level=level, public=public)
+
+
+def _other(reference: Samples, samples: Samples) -> Samples:
+    """The reference, refused where it has donors of the samples."""
+    both = sorted(set(reference.donors.tolist()) & set(samples.donors.tolist()))
+    if both:
+        raise DataError("donors of the samples are in the reference", where=KEY, value=", ".join(both[:5]),
+                        mend="give other donors")  # fmt: skip
+    return reference
 
 
 LEVELS = ("none", "balanced", "strict")
 
 
-def _checked(options: Mapping[str, Any]) -> tuple[str, int]:
+def _checked(options: Mapping[str, Any]) -> tuple[str, int, Samples | None]:
     for name in options:
         if name not in OPTIONS:
             raise ConfigError(
@@ -171,7 +181,10 @@ def _checked(options: Mapping[str, Any]) -> tuple[str, int]:
                           allowed=", ".join(LEVELS))  # fmt: skip
     if isinstance(rank, bool) or not isinstance(rank, int) or not 0 <= rank <= 1000:
         raise ConfigError("not a number of factors", where=f"{KEY}: rank", value=rank, allowed="0 to 1000")
-    return level, rank
+    reference = chosen["reference"]
+    if reference is not None and not isinstance(reference, Samples):
+        raise ConfigError("the reference is no set of samples", where=KEY, value=type(reference).__name__)
+    return level, rank, reference
 
 
 GENERATOR = Generator(

@@ -237,7 +237,7 @@ def held_out_bound(
         values = torch.as_tensor(inner, dtype=torch.float32, device=device)
         told, cost = network.evidence(values, torch.as_tensor(codes, device=device), noise=noise, draws=draws)
         found = (told - cost).mean().item()
-    return float(found) / inner.shape[1]
+    return float(found / inner.shape[1])
 
 
 def train(

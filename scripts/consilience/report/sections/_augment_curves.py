@@ -90,14 +90,22 @@ def classifiers_used(results: StudyResults, cohort: Cohort) -> list[str]:
 
 
 def _line(row: dict[Any, Any]) -> Line:
-    names = ("mean", "low", "high", "difference", "difference_low", "difference_high", "over_twice",
+    names = ("mean", "difference", "difference_low", "difference_high", "over_twice",
              "over_twice_low", "over_twice_high")  # fmt: skip
     return Line(
         measure=str(row["measure"]), generator=str(row["generator"]), protocol=str(row["protocol"]),
         classifier=str(row["classifier"]), n_per_class=int(row["n_per_class"]),
         n_splits=int(row["n_splits"]), claim=str(row["claim"]),
-        over_twice_claim=str(row["over_twice_claim"]), **{name: number(row[name]) for name in names},
+        over_twice_claim=str(row["over_twice_claim"]),
+        low=_share(row["low"]), high=_share(row["high"]),
+        **{name: number(row[name]) for name in names},
     )  # fmt: skip
+
+
+def _share(value: object) -> float | None:
+    """The end of an interval of a figure that lies between 0 and 1: of few splits it may lie outside."""
+    found = number(value)
+    return None if found is None else min(1.0, max(0.0, found))
 
 
 def size_words(n: int) -> str:

@@ -147,7 +147,7 @@ class Reason(Forgiving):
 
 
 class Attribute(Forgiving):
-    """Guessing what is not known of a patient: accuracy on training and on other patients, and its advantage."""
+    """Guessing what is not known of a patient: accuracy on training and on other patients."""
 
     name: str = ""
     train: float | None = None

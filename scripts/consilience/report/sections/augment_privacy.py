@@ -201,6 +201,7 @@ def _attacked(results: StudyResults, cohort: Cohort) -> Figure | None:
     means = {name: [over(rows_of(table, generator=key, attack=name), "auc").mean for key in keys]
              for name in attacks}  # fmt: skip
     ends = [[value for own in means.values() if (value := own[place]) is not None] for place in places]
+    lowest = min((value for own in ends for value in own), default=0.5)
     marks: list[dict[str, Any]] = [
         segments(x0=[min(own, default=0.5) for own in ends], x1=[max(own, default=0.5) for own in ends],
                  y0=places, y1=places),
@@ -210,7 +211,8 @@ def _attacked(results: StudyResults, cohort: Cohort) -> Figure | None:
     ]  # fmt: skip
     return Figure(
         key=f"privacy-generators-{cohort.name}", title="Who took part? Every generator", marks=tuple(marks),
-        x=Axis(label="membership AUC, mean over splits"), y=Axis(scale="category", categories=words),
+        x=Axis(label="membership AUC, mean over splits", domain=(min(0.45, lowest - 0.02), 1.02)),
+        y=Axis(scale="category", categories=words),
         height=90 + 26 * len(keys), wide=len(keys) > 12,
         alt=listed(f"{word} {two(max(own, default=0.5))}" for word, own in zip(words, ends, strict=True))
         + " by the best attack.",
@@ -249,7 +251,7 @@ def _attribute_words(one: Attribute) -> str:
     gap += "" if one.low is None or one.high is None else f" [{one.low:.3f}, {one.high:.3f}]"
     chance = "" if one.p is None else f", p = {one.p:.2g}"
     return (
-        f"Attribute inference: {ATTRIBUTE_WORDS.get(one.name, 'what is not known of a patient, guessed')} from "
+        f"Attribute inference: {ATTRIBUTE_WORDS.get(one.name, 'what is not known, guessed')} from "
         f"synthetic samples, is right for {_percent(one.train)} of training patients and "
         f"{_percent(one.held_out)} of others{gap.replace('-', MINUS)}{chance}."
     )
