@@ -234,7 +234,7 @@ class AugmentSection(Section):
     temperatures: list[Annotated[float, Field(gt=0, le=10)]] = [0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0]
     """temperatures that are scanned (empty: none)"""
     privacy: Literal["none", "balanced", "strict"] = "balanced"
-    """what is refused; none: copies of patients, balanced: and guessed membership, strict: and unclear cases"""
+    """what is refused; none: copies of patients; balanced: guessed membership too; strict: doubt too"""
     limits: dict[Limit, Annotated[float, Field(ge=0)]] = {}
     """limits of a release in place of those of its level of privacy: {membership_auc: 0.65}"""
     fold: Annotated[float, Field(ge=0, le=1000)] = 10.0

@@ -1,4 +1,4 @@
-"""How many common factors a cohort can bear without telling who was there.
+"""How many common factors (latents, of a VAE) a cohort can bear without telling who was there.
 
 Every factor is learned from patients and carries a part of them. Few strong factors are shared by many
 patients and tell little of any one; later ones are the patients themselves. How much is measured on donors
@@ -18,7 +18,7 @@ import numpy as np
 
 from consilience.foundation.seeds import stream
 from consilience.learning.splits import donor_splits
-from consilience.measures.membership import attack_scores, class_codes
+from consilience.measures.membership import ATTACKS, attack_scores, class_codes
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,6 +35,13 @@ FOLD = 3
 """Samples drawn per training sample in an inner trial."""
 LEAST_KEPT = 4
 WATCHED = ("distance", "correlation")
+LEVELS = ("none", "balanced", "strict")
+SMALL, LIMIT, SMALL_LIMIT = 20, 0.10, 0.20
+"""Leak (AUC − 0.5) that `balanced` allows, and up to SMALL patients."""
+MORE = 0.05
+"""Leak that factors may add to that of the means, at `balanced`."""
+LARGEST_SPAN = 0.25
+"""Factors per patient above which they are kept as if they were patients."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,21 @@ def inner_trials(
     least = min(len(row) for row in leaks)
     leak = np.mean([row[:least] for row in leaks], axis=0).max(axis=1)
     return Trials(tuple(counts[:least]), leak)
+
+
+def allowed_by(
+    level: str, samples: Samples, *, draw: Draw, seed: int, tried: Sequence[int] = COUNTS
+) -> tuple[int, Trials | None]:
+    """The number of factors that a level of privacy allows, of those `tried`, and the trials it is from.
+
+    `none`: the most; `balanced`: by `chosen_count`, with the gate's attacks; `strict`: the least leaking,
+    by the attack on profiles too.
+    """
+    attacks = ATTACKS[:3] if level == "strict" else ATTACKS[:2]
+    trials = inner_trials(samples, draw=draw, attacks=attacks, tried=tried, seed=seed)
+    limit = SMALL_LIMIT if len(samples) <= SMALL else LIMIT
+    most, more = {"none": (1.0, 0.0), "balanced": (limit, MORE), "strict": (0.0, 0.0)}[level]
+    return chosen_count(trials, limit=most, more=more), trials
 
 
 def attacked(inside: Samples, aside: Samples, drawn: Drawn, attacks: Sequence[str]) -> list[float]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.augment.generators.classes import asked, checked_temperature, floor_of, parted
-from consilience.augment.generators.factor_count import COUNTS, chosen_count, inner_trials
+from consilience.augment.generators.factor_count import COUNTS, LARGEST_SPAN, LEVELS, allowed_by
 from consilience.augment.generators.factor_model import common, public_directions
 from consilience.augment.generators.factors import (
     TEMPERATURE,
@@ -29,7 +29,6 @@ from consilience.augment.generators.unlabelled import KEEPS_PATIENTS
 from consilience.foundation.errors import ConfigError, DataError, did_you_mean
 from consilience.foundation.seeds import stream
 from consilience.learning.samples import Samples
-from consilience.measures.membership import ATTACKS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -42,12 +41,6 @@ KEY = "private_factors"
 OPTIONS: Mapping[str, Any] = MappingProxyType({"privacy": "balanced", "rank": 0, "reference": None})
 """`privacy`: none, balanced or strict. `rank`: the number of the patients' own factors, 0: as the level
 allows. `reference`: `Samples` of other, public donors, from whom further directions are taken."""
-SMALL, LIMIT, SMALL_LIMIT = 20, 0.10, 0.20
-"""Leak (AUC − 0.5) that `balanced` allows, and up to SMALL patients."""
-MORE = 0.05
-"""Leak that factors may add to that of the means, at `balanced`."""
-LARGEST_SPAN = 0.25
-"""Factors per patient above which they are kept as if they were patients."""
 
 
 @dataclass(frozen=True)
@@ -140,18 +133,15 @@ def fit(
     samples = samples.take(np.argsort(samples.names, kind="stable"))
     public = None if reference is None else public_directions(_other(reference, samples), samples.genes)
     if rank == 0:
-        trials = inner_trials(
+        rank, _ = allowed_by(
+            level,
             samples,
             draw=lambda inside, k, labels, fresh: fitted(inside, rank=k, level=level, public=public).sample(
                 labels, seed=fresh
             ),
-            attacks=ATTACKS[:3] if level == "strict" else ATTACKS[:2],
             tried=COUNTS if public is None else (0, *COUNTS),
             seed=seed,
         )
-        limit = SMALL_LIMIT if len(samples) <= SMALL else LIMIT
-        allowed = {"none": (1.0, 0.0), "balanced": (limit, MORE), "strict": (0.0, 0.0)}[level]
-        rank = chosen_count(trials, limit=allowed[0], more=allowed[1])
     return fitted(samples, rank=rank, level=level, public=public)
 
 
@@ -162,9 +152,6 @@ def _other(reference: Samples, samples: Samples) -> Samples:
         raise DataError("donors of the samples are in the reference", where=KEY, value=", ".join(both[:5]),
                         mend="give other donors")  # fmt: skip
     return reference
-
-
-LEVELS = ("none", "balanced", "strict")
 
 
 def _checked(options: Mapping[str, Any]) -> tuple[str, int, Samples | None]:
