@@ -212,7 +212,7 @@ rule augment_synthesis:
         runtime=720,
         gpu=augment_gpu,
     params:
-        settings=augment_settings("fold", "privacy", "limits"),
+        settings=augment_settings("fold", "privacy", "limits", "shadows"),
         seed=SEED,
         code=code("augment.study_synthesis"),
     script:

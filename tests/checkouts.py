@@ -92,7 +92,7 @@ class Checkout:
         (self.folder / "study.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
         (self.folder / "cohorts.tsv").write_text(sheet_text(*rows), encoding="utf-8")
 
-    def snakemake(self, *arguments: str, configfile: str | None = "study.yaml", timeout: float = 300):
+    def snakemake(self, *arguments: str, configfile: str | None = "study.yaml", timeout: float = 1200):
         """Run snakemake in the copy; output of both streams in .stdout."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor"]
         command += ["--configfile", configfile] if configfile else []

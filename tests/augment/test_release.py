@@ -8,9 +8,11 @@ import pytest
 from augment.strangers import STRANGER, cohort, counts_of
 from consilience.augment.card import card_text
 from consilience.augment.generators import generator
+from consilience.augment.generators.generator import Drawn
+from consilience.augment.judging import judge
 from consilience.augment.making import Recipe, labels_wanted, learn, make
 from consilience.augment.release import load_model, released, save_model, thresholds_of
-from consilience.augment.trial import held_out_parts, judged, run_trial
+from consilience.augment.trial import held_out_parts, run_trial
 from consilience.augment.units import Units, logged, units_of
 from consilience.foundation.errors import ConfigError, DataError
 from consilience.measures.release import release_gate
@@ -51,7 +53,8 @@ def test_an_overfitted_generator_fails_the_gate_itself():
     recipe = Recipe(generator("bootstrap_noise"), 2.0)
     learned = learn(parts.train, recipe, seed=1)
     raw = make(parts.train, learned, fold=2.0, units=PLAIN, seed=1, cleaning=False)
-    _, _, _, leak = judged(parts, raw, seed=1)
+    drawn = Drawn(raw.logs, raw.labels)
+    leak = judge(train=parts.train, held_out=parts.held_out, drawn=drawn, seed=1).privacy
     verdict = release_gate(leak, thresholds=thresholds_of("balanced"))
     assert {"near copies", "membership AUC (correlation)"} <= {
         reason.name for reason in verdict.reasons if not reason.passed
@@ -83,9 +86,9 @@ def test_ten_samples_a_patient_tell_more_than_one_and_are_what_is_judged():
         run_trial(parts, Recipe(generator("shrunk_gaussian"), fold), units=PLAIN, seed=1)
         for fold in (1.0, 10.0)
     )
-    assert few.privacy.n_synthetic == len(parts.train)
-    assert many.privacy.n_synthetic == 10 * len(parts.train)
-    assert many.figures["membership"] > few.figures["membership"]
+    assert few.judged.privacy.n_synthetic == len(parts.train)
+    assert many.judged.privacy.n_synthetic == 10 * len(parts.train)
+    assert many.judged.figures["membership"] > few.judged.figures["membership"]
 
 
 def test_near_copies_are_taken_out_at_every_level():

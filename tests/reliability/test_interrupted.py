@@ -108,6 +108,6 @@ def test_two_runs_at_once_are_refused(tmp_path):
         assert done.returncode != 0
         assert "lock" in done.stdout.lower()
     finally:
-        process.wait(timeout=300)
+        process.wait(timeout=1200)
     assert process.returncode == 0
     shutil.rmtree(tmp_path / "results")

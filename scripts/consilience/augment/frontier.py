@@ -116,13 +116,21 @@ def standings(table: pd.DataFrame) -> tuple[Standing, ...]:
     return tuple(sorted(found, key=lambda one: (-one.fidelity.value, one.generator)))
 
 
-def choose(table: pd.DataFrame, level: str, *, among: Sequence[str] | None = None) -> Choice:
+def choose(
+    table: pd.DataFrame,
+    level: str,
+    *,
+    among: Sequence[str] | None = None,
+    limits: PrivacyThresholds | None = None,
+) -> Choice:
     """The most faithful generator that keeps the limits of `level` (none, balanced, strict).
 
     Of those that cannot be told from the most faithful one (within one standard error of the paired
-    difference), the most private is taken. `among`: the generators to choose from, else all of the table.
+    difference), the most private is taken. Where none keeps them it is the one that leaks least of those that
+    neither lose a class nor copy. `among`: the generators to choose from, else all of the table; `limits` in
+    place of the level's own.
     """
-    limits = thresholds_of(level)
+    limits = limits or thresholds_of(level)
     splits = splits_of(table)
     found = {
         one.generator: one
@@ -137,8 +145,9 @@ def choose(table: pd.DataFrame, level: str, *, among: Sequence[str] | None = Non
     if allowed:
         taken, why = _most_faithful(allowed, found, splits)
     else:
-        taken = max(found, key=lambda name: (found[name].privacy.value, found[name].fidelity.value))
-        why = "no generator keeps the limits of this level; this one leaks least"
+        sound = [name for name in found if not _unsound(name, splits)] or list(found)
+        taken = max(sound, key=lambda name: (found[name].privacy.value, found[name].fidelity.value))
+        why = "no generator keeps the limits of this level; this one leaks least of those that lose no class"
     one = found[taken]
     why = (
         f"{why} (fidelity {one.fidelity.value:.2f}, membership AUC {0.5 + one.leak.value:.2f}, "
@@ -158,12 +167,10 @@ def choose(table: pd.DataFrame, level: str, *, among: Sequence[str] | None = Non
 
 def thresholds_of(level: str) -> PrivacyThresholds:
     """The limits of a level by its name."""
-    named = {"none" if name == "copies" else name: limits for name, limits in LEVELS.items()}
-    if level not in named:
-        raise ConfigError(
-            "no such level of privacy", value=level, allowed=", ".join(named), mend=did_you_mean(level, named)
-        )
-    return named[level]
+    if level not in LEVELS:
+        raise ConfigError("no such level of privacy", value=level, allowed=", ".join(LEVELS),
+                          mend=did_you_mean(level, LEVELS))  # fmt: skip
+    return LEVELS[level]
 
 
 def _most_faithful(
@@ -189,17 +196,24 @@ def _broken(name: str, splits: Sequence[Split], limits: PrivacyThresholds) -> li
     """What keeps a generator from a level: means over splits above its limits."""
     rows = [one.figures[name] for one in splits if name in one.figures]
     n_train = np.mean([one.n_train for one in splits])
-    why = []
-    for figure in ("lost_classes", "exact_copies", "near_copies"):
-        most = max((row.get(figure, np.nan) for row in rows), default=np.nan)
-        if most > 0:
-            why.append(f"{figure.replace('_', ' ')}: {most:g} in a split")
+    why = _unsound(name, splits)
     most_auc = limits.small_membership_auc if n_train <= limits.small_n else limits.membership_auc
     held = {f"membership_{attack}": most_auc for attack in limits.attacks}
     for figure, limit in ({"closest_share": limits.closest_share} | held).items():
         value = float(np.mean([row.get(figure, np.nan) for row in rows]))
         if not value <= limit:
             why.append(f"{figure.replace('_', ' ')} {value:.2f} above {limit:.2f}")
+    return why
+
+
+def _unsound(name: str, splits: Sequence[Split]) -> list[str]:
+    """What no level allows: lost classes and copies of patients."""
+    why = []
+    for figure in ("lost_classes", "exact_copies", "near_copies"):
+        rows = [one.figures[name] for one in splits if name in one.figures]
+        most = max((row.get(figure, np.nan) for row in rows), default=np.nan)
+        if most > 0:
+            why.append(f"{figure.replace('_', ' ')}: {most:g} in a split")
     return why
 
 

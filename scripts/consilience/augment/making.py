@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from consilience.augment.generators.generator import Fitted, Generator
-    from consilience.augment.temperature import Adaptive
+    from consilience.augment.temperature_choice import Adaptive
     from consilience.foundation.devices import Device
     from consilience.learning.samples import Samples
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience import __version__
+from consilience.augment.attacks import attribute_told, shadow_told
 from consilience.augment.card import card_text
 from consilience.augment.judging import FIDELITY
 from consilience.augment.making import Learned, Made, Recipe, learn, make
@@ -78,9 +79,12 @@ def released(
     level: str,
     seed: int,
     limits: Mapping[str, float] | None = None,
+    shadows: int = 0,
     why: str = "",
 ) -> Released:
     """Judge the recipe, then make samples of all patients; they are given out only if the trial passes.
+
+    `shadows`: refits to halves of the patients behind the shadow attack, which is told beside.
 
     Raises
     ------
@@ -94,7 +98,7 @@ def released(
         reason = ""
     except DataError as error:
         trial, reason = None, f"not judged, and what is not judged is not released: {error}"
-    verdict = release_gate(trial.privacy, thresholds=thresholds) if trial else None
+    verdict = release_gate(trial.judged.privacy, thresholds=thresholds) if trial else None
     learned = learn(samples, recipe, seed=seed)
     made = make(samples, learned, fold=recipe.fold, units=units, seed=seed)
     passed = verdict is not None and verdict.passed
@@ -103,7 +107,9 @@ def released(
         "seconds": round(time.perf_counter() - started, 1),
     }  # fmt: skip
     privacy = _privacy(trial, verdict, thresholds, reason=reason, made=made, learned=learned) | {
-        "level": level
+        "level": level,
+        "attribute": attribute_told(trial, seed=seed) if trial else None,
+        "shadow": shadow_told(samples, recipe, n_shadows=shadows, seed=seed) if trial else None,
     }
     given = made if passed else _none_of(made)
     return Released(_samples(samples, given), given.values, passed, metrics, privacy, learned, trial)
@@ -167,8 +173,8 @@ def _metrics(
         "effort": recipe.effort, "units": units.units, "scale": units.scale, "genes": len(samples.genes),
         "patients": int(np.unique(samples.donors).size), "epsilon": epsilon_of(learned.fitted),
         "near_copies_removed": made.removed, "not_replaced": made.lost,
-        "fidelity": plain({name: trial.figures[name] for name in FIDELITY}) if trial else {},
-        "ceiling": plain(trial.ceiling) if trial else {}, "judged": judged, "notes": [],
+        "fidelity": plain({name: trial.judged.figures[name] for name in FIDELITY}) if trial else {},
+        "ceiling": plain(trial.judged.ceiling) if trial else {}, "judged": judged, "notes": [],
     }  # fmt: skip
 
 
@@ -184,16 +190,16 @@ def _privacy(
 ) -> dict[str, Any]:  # fmt: skip
     told: dict[str, Any] = {
         "passed": False, "reasons": [reason], "checks": [], "notes": [], "judged_by": "nothing",
-        "removed": made.removed, "attribute": None, "shadow": None, "epsilon": epsilon_of(learned.fitted),
+        "removed": made.removed, "epsilon": epsilon_of(learned.fitted),
         "limits": limits_told(thresholds, n_train=0), "skipped": None,
     }  # fmt: skip
     if trial is None or verdict is None:
         return told
-    leak: dict[str, Any] = plain(trial.privacy)
+    leak: dict[str, Any] = plain(trial.judged.privacy)
     return told | leak | {
         "passed": verdict.passed, "reasons": list(verdict.failures()), "notes": list(verdict.notes),
         "checks": plain(verdict.reasons), "judged_by": "a trial on part of the donors",
-        "limits": limits_told(thresholds, n_train=trial.privacy.n_train),
+        "limits": limits_told(thresholds, n_train=trial.judged.privacy.n_train),
     }  # fmt: skip
 
 

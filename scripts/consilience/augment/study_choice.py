@@ -13,7 +13,7 @@ from consilience.augment.judging import REAL_TRAIN
 from consilience.augment.release import limits_told, thresholds_of
 from consilience.foundation.files import read_json, write_json, write_parquet
 from consilience.measures.plain import plain
-from consilience.measures.release import LEVELS
+from consilience.measures.release import LEVELS, PrivacyThresholds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ def choose_generator(
                        "skipped": "no generator could be fitted in every split"}  # fmt: skip
     told |= _frontier(usable)
     if settings.generator == "auto":
-        found = choose(usable, settings.privacy, among=names)
+        found = choose(usable, settings.privacy, among=names, limits=_own_limits(settings))
         told |= {"generator": found.generator, "why": found.why, "within": found.within,
                  "all_met": found.all_met, "refused": list(found.refused)}  # fmt: skip
     else:
@@ -126,8 +126,12 @@ def _frontier(table: pd.DataFrame) -> dict[str, Any]:
 
 def _limits(settings: AugmentSection, n_train: int) -> dict[str, Any]:
     limits = {level: limits_told(thresholds_of(level), n_train=n_train) for level in LEVELS}
-    own = thresholds_of(settings.privacy, {str(name): one for name, one in settings.limits.items()})
-    return limits | {settings.privacy: limits_told(own, n_train=n_train)}
+    return limits | {settings.privacy: limits_told(_own_limits(settings), n_train=n_train)}
+
+
+def _own_limits(settings: AugmentSection) -> PrivacyThresholds:
+    """The level's limits with those that the configuration replaces."""
+    return thresholds_of(settings.privacy, {str(name): one for name, one in settings.limits.items()})
 
 
 def _short(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -99,6 +99,8 @@ def recipe_of(
         options["model"] = str(base)
     if settings.epsilon and "epsilon" in chosen.options:
         options["epsilon"] = settings.epsilon
+    if "privacy" in chosen.options:
+        options["privacy"] = settings.privacy
     device = pick_device(gpus=gpus) if chosen.neural else None
     return Recipe(chosen, fold, settings.temperature, settings.effort, options, device)
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.augment.generators import generator
-from consilience.augment.judging import FIDELITY, PRIVACY, REAL_TRAIN, privacy_figures
+from consilience.augment.generators.generator import Drawn
+from consilience.augment.judging import FIDELITY, PRIVACY, REAL_TRAIN, judge, privacy_figures
 from consilience.augment.makers import fresh_seed
 from consilience.augment.making import Learned, Made, Recipe, learn, make
 from consilience.augment.study_cohort import Cohort, as_they_are, open_cohort, parts_of, recipe_of
-from consilience.augment.trial import Parts, judged, real_as_made
+from consilience.augment.trial import Parts, real_as_made
 from consilience.foundation.errors import DataError, ModelError
 from consilience.foundation.files import write_json, write_parquet
 from consilience.foundation.jobs import log
@@ -142,8 +143,12 @@ def _one_split(
         found.rows.append(row | {"error": str(error)})
         return
     row |= {"seconds": time.perf_counter() - started, "n_drawn": len(made.labels)}
-    figures, _, _, leak = judged(parts, made, membership=sets, seed=own)
-    row |= figures | {f"{name}{ONCE}": value for name, value in _once(parts, made, leak, own).items()}
+    held = judge(
+        train=parts.train, held_out=parts.held_out, drawn=Drawn(made.logs, made.labels), membership=sets,
+        seed=own,
+    )  # fmt: skip
+    leak = held.privacy
+    row |= held.figures | {f"{name}{ONCE}": value for name, value in _once(parts, made, leak, own).items()}
     found.attacks.extend(_attacks(number, key, leak))
     if learned is not None and recipe is not None:
         row["temperature"] = float("nan") if learned.temperature is None else learned.temperature

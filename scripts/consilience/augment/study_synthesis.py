@@ -48,7 +48,7 @@ def synthesise_cohort(
         made = released(
             cohort.samples, recipe, units=units, level=settings.privacy, seed=seed,
             limits={str(limit): value for limit, value in settings.limits.items()},
-            why=str(choice.get("why", "")),
+            shadows=settings.shadows, why=str(choice.get("why", "")),
         )  # fmt: skip
     except (DataError, ModelError) as error:
         log.warning("no synthetic samples: %s", error)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from consilience.augment.judging import fidelity_figures, privacy_figures
+from consilience.augment.generators.generator import Drawn
+from consilience.augment.judging import Judged, judge
 from consilience.augment.makers import by_name, fresh_seed
 from consilience.augment.making import Learned, Made, Recipe, learn, make
 from consilience.augment.units import Units
@@ -19,10 +20,7 @@ from consilience.foundation.seeds import stream
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from consilience.augment.generators.generator import Drawn
     from consilience.learning.samples import Samples
-    from consilience.measures.fidelity import Fidelity
-    from consilience.measures.privacy import Privacy
 
 HELD_OUT = 0.3
 """Share of the donors of each class that the judged samples are not made from."""
@@ -40,19 +38,12 @@ class Parts:
 
 @dataclass(frozen=True)
 class Trial:
-    """What was made of `parts.train`, and its figures by the names of `judging`, beside their `ceiling`.
-
-    Fidelity is of as many samples as there are training patients, class by class; privacy of all that were
-    made, since every further sample tells more.
-    """
+    """What was `made` of `parts.train`, and how all of it was `judged`: every further sample tells more."""
 
     parts: Parts
     learned: Learned
     made: Made
-    figures: dict[str, float]
-    ceiling: dict[str, float]
-    fidelity: Fidelity
-    privacy: Privacy
+    judged: Judged
     seconds: float
 
 
@@ -94,45 +85,11 @@ def run_trial(
     if len(made.labels) < LEAST_JUDGED:
         raise DataError("nearly every sample is a near copy of a patient, so none is left to judge",
                         value=f"{made.removed} near copies", mend="take another generator")  # fmt: skip
-    figures, ceiling, closeness, leak = judged(parts, made, membership=membership, seed=seed)
-    return Trial(parts, learned, made, figures, ceiling, closeness, leak, seconds)
-
-
-def judged(
-    parts: Parts, made: Made, *, membership: Sequence[npt.NDArray[np.intp]] | None = None, seed: int = 0
-) -> tuple[dict[str, float], dict[str, float], Fidelity, Privacy]:
-    """Figures, ceiling, and what they are from."""
-    from consilience.measures.privacy import privacy
-
-    train, held_out = parts.train, parts.held_out
-    classes, sizes = np.unique(train.labels, return_counts=True)
-    some = made.first(dict(zip(classes.tolist(), sizes.tolist(), strict=True)))
-    closeness = judged_fidelity(parts, some, membership=membership, seed=seed)
-    leak = privacy(
-        train=train.values, held_out=held_out.values, synthetic=made.logs,
-        labels=(train.labels, held_out.labels, made.labels), donors=(train.donors, held_out.donors),
-        seed=seed,
+    found = judge(
+        train=parts.train, held_out=parts.held_out, drawn=Drawn(made.logs, made.labels),
+        membership=membership, seed=seed,
     )  # fmt: skip
-    figures = fidelity_figures(closeness.synthetic) | privacy_figures(leak)
-    return figures, fidelity_figures(closeness.ceiling), closeness, leak
-
-
-def judged_fidelity(
-    parts: Parts,
-    drawn: Drawn,
-    *,
-    membership: Sequence[npt.NDArray[np.intp]] | None = None,
-    seed: int = 0,
-) -> Fidelity:
-    """Fidelity of `drawn`, beside the ceiling."""
-    from consilience.measures.fidelity import fidelity
-
-    train, held_out = parts.train, parts.held_out
-    return fidelity(
-        real_train=train.values, real_held_out=held_out.values, synthetic=drawn.values,
-        labels=(train.labels, held_out.labels, drawn.labels), membership=membership,
-        zero=float(train.values.min()), seed=seed,
-    )  # fmt: skip
+    return Trial(parts, learned, made, found, seconds)
 
 
 def real_as_made(parts: Parts) -> Made:

@@ -79,12 +79,12 @@ def logged(values: Values, *, units: str) -> npt.NDArray[np.float32]:
         return np.asarray(values, dtype=np.float32)
     raw = np.asarray(values, dtype=np.float64)
     if units == "intensity":
-        return np.log2(np.maximum(raw, 0.0) + INTENSITY_OFFSET).astype(np.float32)
+        return np.asarray(np.log2(np.maximum(raw, 0.0) + INTENSITY_OFFSET), dtype=np.float32)
     totals = raw.sum(axis=1, keepdims=True)
     if (totals <= 0).any():
         raise DataError("a sample is zero in all genes", value=f"{int((totals <= 0).sum())} samples",
                         mend="leave failed samples out")  # fmt: skip
-    return np.log1p(raw / totals * NATURAL[READS_SCALE]).astype(np.float32)
+    return np.asarray(np.log1p(raw / totals * NATURAL[READS_SCALE]), dtype=np.float32)
 
 
 def units_of(values: Values, *, units: str, labels: Text) -> Units:

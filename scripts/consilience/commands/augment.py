@@ -96,7 +96,7 @@ def write_all(out: Path, made: Released, own: Own, *, label: str, source: str) -
     beside = list(write_told(made, out.parent))
     if not made.passed:
         return beside
-    values = whole(made.values) if own.units.whole else made.values
+    values: Any = whole(made.values) if own.units.whole else made.values
     obs = obs_of(made.samples.names, **{label: made.samples.labels})
     write_samples(out, values, obs=obs, genes=own.genes, told=provenance(made, source=source))
     write_table(table, values, obs=obs, genes=own.samples.genes)
@@ -131,7 +131,7 @@ def _warmth(text: str) -> float | Literal["auto"]:
 
 
 def _known(keys: Sequence[str]) -> list[str]:
-    """The generators asked for, or those that auto compares: all that need neither training nor a model."""
+    """The generators asked for, or those that auto compares: our own and the classical ones."""
     from consilience.augment.generators import generator, generators
 
     if keys:
@@ -141,7 +141,7 @@ def _known(keys: Sequence[str]) -> list[str]:
                 raise ConfigError(f"this generator needs a {one.wants}", where="--generator", value=one.key,
                                   mend="use `consilience synthesise` with the model's folder")  # fmt: skip
         return list(keys)
-    return [key for key, one in generators().items() if not (one.neural or one.wants)]
+    return [key for key, one in generators().items() if one.kind != "published" and not one.wants]
 
 
 def _chosen(own: Own, keys: Sequence[str], settings: AugmentSection, seed: int) -> Choice:
@@ -175,7 +175,8 @@ def _made(own: Own, choice: Choice, settings: AugmentSection, *, seed: int) -> t
     from consilience.augment.study_cohort import recipe_of
 
     recipe = recipe_of(choice.key, settings, fold=settings.fold)
-    made = released(own.samples, recipe, units=own.units, level=settings.privacy, seed=seed, why=choice.why)
+    made = released(own.samples, recipe, units=own.units, level=settings.privacy, seed=seed,
+                    shadows=0 if recipe.generator.neural else settings.shadows, why=choice.why)  # fmt: skip
     return made, recipe
 
 

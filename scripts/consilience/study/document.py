@@ -28,7 +28,9 @@ DEMO = Config(
     ),
     augment=AugmentSection(
         cohorts=["rare_geo"],
-        generators=["private_factors", "shrunk_gaussian", "smote", "published_vae"],
+        generators=["private_factors", "vae", "shrunk_gaussian", "smote", "published_vae"],
+        # nobody stands behind simulated patients, so that a refusal is told and samples are there to look at
+        privacy="none",
         temperatures=[0.5, 1.0, 2.0, 3.0],
         splits=2,
         genes=1000,
@@ -36,6 +38,7 @@ DEMO = Config(
         sizes=[4],
         classifiers=["logistic_ridge"],
         runs=2,
+        shadows=6,
     ),
 )
 """The study of config/config.yaml: the defaults, but a rare disease that has few patients, and fewer

@@ -237,6 +237,8 @@ class AugmentSection(Section):
     """what is refused; none: copies of patients; balanced: guessed membership too; strict: doubt too"""
     limits: dict[Limit, Annotated[float, Field(ge=0)]] = {}
     """limits of a release in place of those of its level of privacy: {membership_auc: 0.65}"""
+    shadows: Annotated[int, Field(ge=0, le=200)] = 8
+    """refits to halves of the patients behind the shadow attack (0: none, else 6 or more)"""
     fold: Annotated[float, Field(ge=0, le=1000)] = 10.0
     """synthetic samples for each real one (0: none)"""
     splits: Annotated[int, Field(ge=1, le=1000)] = 5

@@ -10,7 +10,9 @@ import numpy as np
 
 from consilience.augment.checks import refuse
 from consilience.augment.generators.classes import asked, checked_temperature, floor_of
+from consilience.augment.generators.factor_count import LARGEST_SPAN, LEVELS
 from consilience.augment.generators.generator import Drawn, Generator
+from consilience.augment.generators.unlabelled import KEEPS_PATIENTS
 from consilience.augment.generators.vae_scale import Scale
 from consilience.foundation.errors import ConfigError, did_you_mean
 from consilience.foundation.seeds import stream
@@ -18,6 +20,7 @@ from consilience.foundation.seeds import stream
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from consilience.augment.generators.vae_training import Allowed, Learned
     from consilience.augment.networks.vae_network import VaeNetwork
     from consilience.foundation.devices import Device
     from consilience.learning.samples import Samples
@@ -26,8 +29,10 @@ if TYPE_CHECKING:
 
 KEY = "vae"
 SAMPLING = ("prior", "aggregate", "posterior")
+CHOICES = {"sampling": SAMPLING, "privacy": LEVELS}
 OPTIONS: Mapping[str, Any] = {
     "latent": 0,
+    "privacy": "none",
     "sampling": "prior",
     "noise": True,
     "balanced": True,
@@ -35,8 +40,10 @@ OPTIONS: Mapping[str, Any] = {
     "epsilon": 0.0,
     "delta": 0.0,
 }
-"""`latent`: dimensions, 0: those of the best bound on held-out donors. `balanced`: deviations of the samples
-of a class that are drawn together add up to 0. `epsilon`: differential privacy, 0: none."""
+"""`latent`: dimensions, 0: those of the best bound on held-out donors, fewer where `privacy` (none, balanced
+or strict: what attacks in inner trials may find) does not allow as many. `balanced`: deviations of the
+samples of a class that are drawn together add up to 0. `epsilon`: differential privacy, 0: none; trials would
+not be covered by it, so `privacy` changes nothing there."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +116,16 @@ class FittedVae:
         description = {
             "genes": list(self.genes), "classes": list(self.classes), "settings": dict(self.settings),
             "offset": self.scale.offset, "floor": self.scale.floor, "bounded": self.scale.bounded,
-            "story": dict(self.story),
+            "story": dict(self.story), KEEPS_PATIENTS: self.keeps,
         }  # fmt: skip
         return arrays, description
+
+    @property
+    def keeps(self) -> bool:
+        """Codes of patients are kept, or so many factors that they count as patients."""
+        if self.settings["epsilon"]:
+            return False
+        return self.codes is not None or self.network.latent > LARGEST_SPAN * int(self.story["n_samples"])
 
 
 def balanced(deviations: Floats) -> Floats:
@@ -142,16 +156,35 @@ def fit(
     name = device.name if device else "cpu"
     if settings["epsilon"]:
         return _private(ordered, classes, settings, seed=seed, effort=effort, device=name)
+    level = settings["privacy"]
     found = learned(
         ordered, bounded=bool(np.isfinite(floor_of(ordered))), latent=int(settings["latent"]), effort=effort,
-        seed=seed, device=name,
+        seed=seed, device=name, allowed=None if level == "none" else _within(ordered, settings, seed=seed),
     )  # fmt: skip
+    return _dressed(found, ordered, settings)
+
+
+def _dressed(found: Learned, samples: Samples, settings: Mapping[str, Any]) -> FittedVae:
     centres, roots = found.aggregate()
     return FittedVae(
-        genes=ordered.genes, classes=classes, network=found.network, scale=found.scale, centres=centres,
-        roots=roots, settings=settings, story=found.story,
+        genes=samples.genes, classes=tuple(str(one) for one in np.unique(samples.labels)),
+        network=found.network, scale=found.scale, centres=centres, roots=roots, settings=settings,
+        story=found.story,
         codes=(found.latents, found.latent_sds, found.codes) if settings["sampling"] == "posterior" else None,
     )  # fmt: skip
+
+
+def _within(samples: Samples, settings: Mapping[str, Any], *, seed: int) -> Allowed:
+    """Latent sizes are cut to what the level of `settings` allows on these samples' donors."""
+    from consilience.augment.generators.vae_privacy import allowed_latent
+
+    def allowed(most: int, scale: Scale) -> tuple[int, dict[str, Any]]:
+        return allowed_latent(
+            samples, level=settings["privacy"], most=most, scale=scale, seed=seed,
+            dressed=lambda found, inside: _dressed(found, inside, settings),
+        )  # fmt: skip
+
+    return allowed
 
 
 def _private(
@@ -184,16 +217,20 @@ def checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
         default = OPTIONS[name]
         if isinstance(default, bool | str):
             if type(value) is not type(default):
-                allowed = "true, false" if isinstance(default, bool) else ", ".join(SAMPLING)
+                allowed = "true, false" if isinstance(default, bool) else ", ".join(CHOICES[name])
                 raise ConfigError("the option is of another kind", where=f"{KEY}: {name}", value=value,
                                   allowed=allowed)  # fmt: skip
         elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < np.inf:
             raise ConfigError("the option is not a number from 0 on", where=f"{KEY}: {name}", value=value)
     chosen = {**OPTIONS, **given}
-    if chosen["sampling"] not in SAMPLING:
-        hint = did_you_mean(chosen["sampling"], SAMPLING)
-        raise ConfigError("no such sampling", where=KEY, value=chosen["sampling"],
-                          allowed=", ".join(SAMPLING), mend=hint)  # fmt: skip
+    for name, choices in CHOICES.items():
+        if chosen[name] not in choices:
+            raise ConfigError(f"no such {name}", where=KEY, value=chosen[name], allowed=", ".join(choices),
+                              mend=did_you_mean(chosen[name], choices))  # fmt: skip
+    if chosen["sampling"] == "posterior" and chosen["privacy"] != "none":
+        raise ConfigError("sampling posterior keeps patients' latent codes, which no level of privacy allows",
+                          where=f"{KEY}: privacy", value=chosen["privacy"], allowed="none",
+                          mend="sample from prior or aggregate")  # fmt: skip
     if chosen["latent"] != int(chosen["latent"]):
         raise ConfigError("not a whole number", where=f"{KEY}: latent", value=chosen["latent"])
     return chosen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -126,13 +126,15 @@ class Learned:
         return centres, np.stack(roots)
 
 
+Allowed = Callable[[int, Scale], tuple[int, dict[str, Any]]]
+"""(latent size of the best evidence, scale) → the size to be taken, and what to tell of it."""
+
+
 def learned(
     samples: Samples, *, bounded: bool, latent: int, effort: float, seed: int, device: str,
-    hidden: int = HIDDEN,
+    hidden: int = HIDDEN, allowed: Allowed | None = None,
 ) -> Learned:  # fmt: skip
     """Choose the latent size and the number of epochs within these donors, then train on all of them."""
-    import torch
-
     codes = np.unique(samples.labels, return_inverse=True)[1].astype(np.intp)
     values = samples.values.astype(np.float64)
     most = max(1, round(MOST_EPOCHS * effort))
@@ -140,6 +142,9 @@ def learned(
     folds = inner_folds(samples, codes, ground.scale, seed=seed, most=latent or LATENT[-1])
     bounds = {} if latent else bounds_of_sizes(folds, seed=seed, hidden=hidden)
     size = latent or (max(bounds, key=lambda one: bounds[one]) if bounds else LATENT[0])
+    why: dict[str, Any] = {}
+    if allowed is not None and not latent:
+        size, why = allowed(size, ground.scale)
     epochs, told = 0, list[dict[str, Any]]()
     if folds:
         fold = folds[0]
@@ -152,15 +157,31 @@ def learned(
     network.to("cpu").eval()
     calibrate(network, ground.scale, values, codes, seed=seed)
     story = {
-        "latent": network.latent, "epochs": epochs, "warp": ground.scale.offset,
+        "latent": network.latent, "epochs": epochs, "warp": ground.scale.offset, "n_samples": len(samples),
         "bounds_of_sizes": {str(one): round(value, 6) for one, value in bounds.items()},
         "bounds": [round(float(line["validation.bound"]), 6) for line in told],
     }  # fmt: skip
+    return _encoded(network, ground, story | why)
+
+
+def started(ground: Ground, *, latent: int, seed: int, hidden: int = HIDDEN) -> Learned:
+    """The closed-form start as if it were trained, neither trained nor calibrated."""
+    network = begun(ground, latent=latent, hidden=hidden, seed=seed).eval()
+    story = {"latent": network.latent, "epochs": 0, "warp": ground.scale.offset,
+             "n_samples": len(ground.codes)}  # fmt: skip
+    return _encoded(network, ground, story)
+
+
+def _encoded(network: VaeNetwork, ground: Ground, story: dict[str, Any]) -> Learned:
+    import torch
+
     with torch.no_grad():
-        posterior = network.encode(torch.as_tensor(ground.inner, dtype=torch.float32), torch.as_tensor(codes))
+        posterior = network.encode(
+            torch.as_tensor(ground.inner, dtype=torch.float32), torch.as_tensor(ground.codes)
+        )
     return Learned(
         network, ground.scale, posterior.mean.numpy().astype(np.float64),
-        torch.exp(0.5 * posterior.log_variance).numpy().astype(np.float64), codes, story,
+        torch.exp(0.5 * posterior.log_variance).numpy().astype(np.float64), ground.codes, story,
     )  # fmt: skip
 
 
