@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from consilience.augment.judging import GATED
+from consilience.measures.release import BALANCED
+
 USES = (
     "Writing and testing software, teaching, and looking at what such a cohort is like, where patients' data"
     " may not be given.",
@@ -68,7 +71,14 @@ def _made_from(metrics: Mapping[str, Any]) -> str:
 def _verdict(privacy: Mapping[str, Any]) -> str:
     level = privacy["level"]
     if privacy["passed"]:
-        return f"Yes, at the level of privacy `{level}`: {_safe(privacy['judged_by'])} kept all its limits."
+        words = f"Yes, at the level of privacy `{level}`: {_safe(privacy['judged_by'])} kept all its limits."
+        best = max((one["auc"] for one in privacy["attacks"] if one["name"] in GATED), default=0.5)
+        if level == "none" and best > BALANCED.membership_auc:
+            words += (
+                f" This level does not ask who took part, and that can be told (membership AUC {best:.2f}):"
+                " keep these samples among those who may know it."
+            )
+        return words
     reasons = "; ".join(map(str, privacy["reasons"])) or "not judged"
     return f"No, not at the level of privacy `{level}`: {_safe(reasons)}."
 
@@ -78,8 +88,9 @@ def _fidelity(metrics: Mapping[str, Any]) -> str:
         return "Not judged."
     judged = metrics["judged"]
     rows = [
-        f"As many samples as patients, made from {judged['n_train']}, against {judged['n_held_out']} others;"
-        " beside it the patients they were made from, which is as good as can be expected.",
+        f"Made from {judged['n_train']} patients, against {judged['n_held_out']} others; beside it the"
+        " patients they were made from, which is as good as can be expected. Averages are of all samples, everything"
+        " else of as many as there were patients.",
         "| figure | synthetic | real patients |\n|---|---|---|",
     ]
     lines = [

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from consilience.learning.samples import Samples
 
 SIZES = (1, 2, 3, 4, 5, 8, 12, 16, 24)
-"""Latent sizes that are tried, up to that of the best evidence. 0 would leave genes independent, which leaks
-more: the patients' share of a mean then stands out from less noise along it."""
+"""Latent sizes that are tried, up to that of the best evidence. Without any, class means would still tell who
+was there, and no two genes would go together."""
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
     from consilience.augment.frontier import Standing
 
-LEVEL_WORDS = {"none": "no privacy", "balanced": "balanced", "strict": "strict"}
+LEVEL_WORDS = {"none": "none (copies only)", "balanced": "balanced", "strict": "strict"}
 _LEAD = (
     "Synthetic patients are judged by patients that no generator has seen, beside the real training patients "
     "in their place: these are the ceiling of fidelity, and the worst of privacy. For each cohort the most "

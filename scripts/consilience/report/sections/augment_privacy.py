@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from consilience.augment.judging import GATED
+from consilience.measures.release import BALANCED
 from consilience.report.citations import MethodNote
 from consilience.report.elements import (
     Block,
@@ -74,7 +76,7 @@ def build(results: StudyResults) -> Section | None:
         f"The trial is passed in {passed} of {count(len(judged), 'cohort')}." if judged else "Not judged."
     )
     return Section(
-        key="privacy", title="Privacy", headline=headline,
+        key="privacy", title="Augmentation: privacy", headline=headline,
         blocks=(Text(_LEAD, tone="lead"), *shown_words(results), *groups, *_tables(results, judged)),
     )  # fmt: skip
 
@@ -130,7 +132,15 @@ def _percent(share: float) -> str:
 
 def _verdict(results: StudyResults, record: PrivacyRecord) -> Block:
     if record.passed:
-        return Text("Every figure is within the limits of the level, or chance explains it.")
+        words = "Every figure is within the limits of the level, or chance explains it."
+        told = [one.auc for one in record.attacks if one.name in GATED and one.auc is not None]
+        best = max(told, default=0.5)
+        if record.level == "none" and best > BALANCED.membership_auc:
+            words += (
+                " But level none does not ask who took part, and that can be told (membership AUC"
+                f" {two(best)}): keep these samples among those who may know it."
+            )
+        return Text(words)
     if not record.reasons:
         return Text("Samples are not given out.")
     return Text(f"Not given out: {'; '.join(map(results.pseudonyms.text, record.reasons))}.")
@@ -292,4 +302,4 @@ def methods(results: StudyResults) -> Sequence[MethodNote]:
     return written.leaks(told_of_all(results, "privacy.json", PrivacyRecord).values())
 
 
-SECTION = SectionMaker(order=73, key="privacy", title="Privacy", build=build, methods=methods)
+SECTION = SectionMaker(order=73, key="privacy", title="Augmentation: privacy", build=build, methods=methods)

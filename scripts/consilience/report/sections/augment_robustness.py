@@ -78,7 +78,7 @@ def build(results: StudyResults) -> Section | None:
     if not cohorts:
         return None
     return Section(
-        key="robustness", title="Robustness", headline=_headline(overlaps, truths),
+        key="robustness", title="Augmentation: robustness", headline=_headline(overlaps, truths),
         blocks=(Text(_LEAD, tone="lead"), *shown_words(results), *groups, *_tables(parts, overlaps, truths)),
         notices=tuple(notices),
     )  # fmt: skip
@@ -302,4 +302,6 @@ def methods(results: StudyResults) -> Sequence[MethodNote]:
     return written.robustness() if shares else ()
 
 
-SECTION = SectionMaker(order=74, key="robustness", title="Robustness", build=build, methods=methods)
+SECTION = SectionMaker(
+    order=74, key="robustness", title="Augmentation: robustness", build=build, methods=methods
+)

@@ -79,7 +79,7 @@ def build(results: StudyResults) -> Section | None:
         for cohort in cohorts
     ]
     return Section(
-        key="temperature", title="Temperature", headline=_headline(chosen),
+        key="temperature", title="Augmentation: temperature", headline=_headline(chosen),
         blocks=(Text(_LEAD, tone="lead"), *(Text(words, tone="small") for words in MODE_WORDS),
                 *shown_words(results), *groups, *_tables(tables, chosen)),
     )  # fmt: skip
@@ -120,7 +120,7 @@ def _group(
     if one is not None:
         blocks.append(Text(f"{generator_words(main)}: {results.pseudonyms.text(choice_words(one))}"))
     if temperature_meaning(main):
-        blocks.append(Text(f"What T does to it: {temperature_meaning(main)}.", tone="small"))
+        blocks.append(Text(f"What T does to it: {temperature_meaning(main).rstrip('.')}.", tone="small"))
     if in_detail(results, cohort):
         figures = [] if table is None else _curves(results, cohort, table, main, chosen)
         ratios = None if one is None else _ratio_figure(cohort, main, one)
@@ -317,4 +317,6 @@ def methods(results: StudyResults) -> Sequence[MethodNote]:
     return written.temperature() if _found(results) != ({}, {}) else ()
 
 
-SECTION = SectionMaker(order=71, key="temperature", title="Temperature", build=build, methods=methods)
+SECTION = SectionMaker(
+    order=71, key="temperature", title="Augmentation: temperature", build=build, methods=methods
+)

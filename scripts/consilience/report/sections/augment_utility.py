@@ -72,7 +72,8 @@ def build(results: StudyResults) -> Section | None:
     everything = Table(key="utility", title="All ways of training", columns=COLUMNS, rows=tuple(rows),
                        visible=8)  # fmt: skip
     return Section(
-        key="utility", title="Usefulness", headline=_headline(results, {c: lines[c] for c in cohorts}),
+        key="utility", title="Augmentation: usefulness",
+        headline=_headline(results, {c: lines[c] for c in cohorts}),
         blocks=(Text(_LEAD, tone="lead"), *shown_words(results), *groups, *([everything] if rows else [])),
         notices=tuple(notices),
     )  # fmt: skip
@@ -185,4 +186,6 @@ def methods(results: StudyResults) -> Sequence[MethodNote]:
     return written.usefulness(list(dict.fromkeys(used))) if used else ()
 
 
-SECTION = SectionMaker(order=72, key="utility", title="Usefulness", build=build, methods=methods)
+SECTION = SectionMaker(
+    order=72, key="utility", title="Augmentation: usefulness", build=build, methods=methods
+)
