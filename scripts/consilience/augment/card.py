@@ -89,8 +89,8 @@ def _fidelity(metrics: Mapping[str, Any]) -> str:
     judged = metrics["judged"]
     rows = [
         f"Made from {judged['n_train']} patients, against {judged['n_held_out']} others; beside it the"
-        " patients they were made from, which is as good as can be expected. Averages are of all samples, everything"
-        " else of as many as there were patients.",
+        " patients they were made from, which is as good as can be expected. Averages are of all samples,"
+        " everything else of as many as there were patients.",
         "| figure | synthetic | real patients |\n|---|---|---|",
     ]
     lines = [
