@@ -490,6 +490,11 @@ class TestTheLoop:
         assert "steps/s, at most" in caplog.text
         assert "generator.loss" in caplog.text
 
+    def test_a_training_of_a_moment_says_nothing(self, caplog):
+        with caplog.at_level(logging.INFO, "consilience"):
+            play(epochs=2, label="rnagan")
+        assert not caplog.text
+
     def test_a_full_disk_is_said(self, tmp_path, monkeypatch):
         def full(*_arguments, **_named):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -191,10 +191,10 @@ def _keep(folder: Path, made: Released, own: Own, recipe: Recipe) -> list[Path]:
 
 def _refuse(made: Released, out: Path) -> None:
     """The verdict no, with the reasons and a way on."""
+    reasons = "".join(f"\n  {reason}" for reason in made.privacy["reasons"])
     raise DataError(
         f"the synthetic samples of {made.metrics['generator']} are not released (--privacy"
-        f" {made.privacy['level']}); metrics.json, privacy.json, card.md in {out.parent} say more",
-        value="; ".join(map(str, made.privacy["reasons"])),
+        f" {made.privacy['level']}):{reasons}\nmetrics.json, privacy.json, card.md in {out.parent} say more",
         mend="a smaller --fold tells less of each patient; try another --generator, give more patients, or"
         " lower --privacy if the samples stay in the house",
     )

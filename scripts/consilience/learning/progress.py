@@ -34,10 +34,11 @@ class Pace:
                  rate, duration((self.total - done) / max(rate, 1e-9)), worded(numbers))  # fmt: skip
 
     def close(self, history: Sequence[Mapping[str, Any]], remark: str) -> None:
-        """Say how it ended."""
+        """Say how it ended; of a training of a few seconds only those who ask for details hear."""
+        short = time.monotonic() - self.started < SECONDS_BETWEEN_LINES
         last = worded(history[-1]) if history else ""
         told = "; ".join(text for text in (f"{len(history)} epochs are done", remark, last) if text)
-        log.info("%s: %s", self.label, told)
+        log.log(logging.DEBUG if short else logging.INFO, "%s: %s", self.label, told)
 
 
 def worded(numbers: Mapping[str, Any]) -> str:

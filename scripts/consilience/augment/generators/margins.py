@@ -84,15 +84,20 @@ def restored_margins(arrays: Mapping[str, npt.NDArray[Any]], *, floor: float) ->
     return Margins(**{name: np.asarray(arrays[name], dtype=np.float64) for name in NAMES}, floor=floor)
 
 
-def margins(*, mean: Floats, sd: Floats, on_floor: Floats, n: int, floor: float) -> Margins:
-    """Genes with these means, sds and shares of values on the floor among `n` samples, (G,) each."""
+def margins(
+    *, mean: Floats, sd: Floats, on_floor: Floats, n: int, floor: float, unseen: float = UNSEEN
+) -> Margins:
+    """Genes with these means, sds and shares of values on the floor among `n` samples, (G,) each.
+
+    `unseen`: how many of n values on the floor are supposed in a gene that showed none.
+    """
     ones = np.ones_like(mean)
     power, scale, response = np.zeros_like(mean), ones.copy(), ones.copy()
     centre, width = mean.astype(np.float64), sd.astype(np.float64)
     if not np.isfinite(floor):
         return Margins(centre, width, power, scale, response, floor)
     above = np.maximum(mean - floor, 0.0)
-    zeros = np.maximum(on_floor, UNSEEN / n)
+    zeros = np.maximum(on_floor, unseen / n)
     place = _normal_place(zeros)
     ratio = above / np.where(sd > 0, sd, 1.0)
     touches = (sd > 0) & (above > 0) & ((on_floor > 0) | (ratio < place))

@@ -13,6 +13,7 @@ from consilience.augment.generators.classes import asked, checked_temperature, f
 from consilience.augment.generators.factor_count import LARGEST_SPAN, LEVELS
 from consilience.augment.generators.generator import Drawn, Generator
 from consilience.augment.generators.unlabelled import KEEPS_PATIENTS
+from consilience.augment.generators.vae_margins import Seen, restored_seen, seen_of
 from consilience.augment.generators.vae_scale import Scale
 from consilience.foundation.errors import ConfigError, did_you_mean
 from consilience.foundation.seeds import stream
@@ -50,6 +51,7 @@ not be covered by it, so `privacy` changes nothing there."""
 class FittedVae:
     """A trained network with what is needed to draw from it.
 
+    `seen`: margins of the classes, where a scale with a floor is warped; never with `epsilon`.
     `centres` (C, d + 1), `roots` (C, d + 1, d + 1): mean and Cholesky root of the latents of each class;
     `codes`: those of single patients, (n, d + 1) twice and classes (n,), kept for `sampling` posterior only.
     """
@@ -63,6 +65,7 @@ class FittedVae:
     settings: Mapping[str, Any]
     story: Mapping[str, Any]
     codes: tuple[Floats, Floats, npt.NDArray[np.intp]] | None = None
+    seen: Seen | None = None
 
     def sample(self, labels: npt.NDArray[np.str_], *, seed: int, temperature: float | None = None) -> Drawn:
         """One sample for each of `labels` (k,); T multiplies deviations of the latents from their centre."""
@@ -85,7 +88,7 @@ class FittedVae:
                 if self.settings["balanced"]:
                     deviations = balanced(deviations)
                 inner += np.exp(log_sd.numpy()) * deviations
-            values[rows] = self.scale.back(inner)
+            values[rows] = self.scale.back(inner) if self.seen is None else self.seen.back(inner, code)
         return Drawn(values, labels.astype(str))
 
     def _latents(self, code: int, n: int, rng: np.random.Generator, heat: float) -> Floats:
@@ -111,6 +114,8 @@ class FittedVae:
         }
         arrays |= {"scale.centre": self.scale.centre, "scale.width": self.scale.width,
                    "centres": self.centres, "roots": self.roots}  # fmt: skip
+        if self.seen is not None:
+            arrays |= {f"seen.{name}": value for name, value in self.seen.to_arrays().items()}
         if self.codes is not None:
             arrays |= dict(zip(("codes.mean", "codes.sd", "codes.class"), self.codes, strict=True))
         description = {
@@ -161,15 +166,19 @@ def fit(
         ordered, bounded=bool(np.isfinite(floor_of(ordered))), latent=int(settings["latent"]), effort=effort,
         seed=seed, device=name, allowed=None if level == "none" else _within(ordered, settings, seed=seed),
     )  # fmt: skip
-    return _dressed(found, ordered, settings)
+    return _dressed(found, ordered, settings, seed=seed)
 
 
-def _dressed(found: Learned, samples: Samples, settings: Mapping[str, Any]) -> FittedVae:
+def _dressed(found: Learned, samples: Samples, settings: Mapping[str, Any], *, seed: int) -> FittedVae:
     centres, roots = found.aggregate()
+    seen, scale = None, found.scale
+    if scale.bounded and scale.offset:  # without a warp, a censored normal fits as it is
+        values = samples.values.astype(np.float64)
+        seen = seen_of(found.network, values, found.codes, floor=scale.floor, seed=seed)
     return FittedVae(
         genes=samples.genes, classes=tuple(str(one) for one in np.unique(samples.labels)),
-        network=found.network, scale=found.scale, centres=centres, roots=roots, settings=settings,
-        story=found.story,
+        network=found.network, scale=scale, centres=centres, roots=roots, settings=settings,
+        story=found.story, seen=seen,
         codes=(found.latents, found.latent_sds, found.codes) if settings["sampling"] == "posterior" else None,
     )  # fmt: skip
 
@@ -181,7 +190,7 @@ def _within(samples: Samples, settings: Mapping[str, Any], *, seed: int) -> Allo
     def allowed(most: int, scale: Scale) -> tuple[int, dict[str, Any]]:
         return allowed_latent(
             samples, level=settings["privacy"], most=most, scale=scale, seed=seed,
-            dressed=lambda found, inside: _dressed(found, inside, settings),
+            dressed=lambda found, inside: _dressed(found, inside, settings, seed=seed),
         )  # fmt: skip
 
     return allowed
@@ -255,13 +264,17 @@ def restore(arrays: Mapping[str, npt.NDArray[Any]], description: Mapping[str, An
         float(description["offset"]), float(description["floor"]), bool(description["bounded"]),
         np.asarray(arrays["scale.centre"]), np.asarray(arrays["scale.width"]),
     )  # fmt: skip
-    codes = None
+    codes, seen = None, None
+    if "seen.centre" in arrays:
+        kept = {name.removeprefix("seen."): one for name, one in arrays.items() if name.startswith("seen.")}
+        seen = restored_seen(kept, floor=scale.floor)
     if "codes.mean" in arrays:
         codes = tuple(np.asarray(arrays[f"codes.{name}"]) for name in ("mean", "sd", "class"))
     return FittedVae(
         genes=tuple(description["genes"]), classes=tuple(description["classes"]), network=network,
         scale=scale, centres=np.asarray(arrays["centres"]), roots=np.asarray(arrays["roots"]),
         settings=dict(description["settings"]), story=dict(description["story"]), codes=codes,  # type: ignore[arg-type]
+        seen=seen,
     )  # fmt: skip
 
 
@@ -273,7 +286,7 @@ GENERATOR = Generator(
     " NeurIPS 2015",
     doi="10.48550/arXiv.1312.6114",
     assumes="Within a class genes follow a few common factors and normal noise of their own, after a warp of"
-    " the scale and cut at its floor.",
+    " the scale and cut at its floor; near a floor, with the class's zeros, mean and spread.",
     limits="With few patients most of it is its linear start; class means and factors are learned from the"
     " patients, so that who was among them can be told to a degree. sampling 'posterior' keeps patients'"
     " latent codes.",

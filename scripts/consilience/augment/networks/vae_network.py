@@ -87,12 +87,16 @@ class VaeNetwork(nn.Module):
     def _one_hot(self, codes: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.one_hot(codes, len(self.class_mean)).to(self.class_mean.dtype)
 
+    def bent(self, z: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """The non-linear part of factors z (B, d), 0 at 0: (B, hidden)."""
+        known = self._one_hot(codes)
+        inside = torch.tanh(self.bend_in(torch.cat([z, known], dim=1)))
+        return inside - torch.tanh(self.bend_in(torch.cat([torch.zeros_like(z), known], dim=1)))
+
     def decode(self, latents: torch.Tensor, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log sd (B, G) of latents (B, d + 1) in classes `codes` (B,)."""
         z, w = latents[:, : self.latent], latents[:, self.latent :]
-        inside = torch.tanh(self.bend_in(torch.cat([z, self._one_hot(codes)], dim=1)))
-        still = torch.tanh(self.bend_in(torch.cat([torch.zeros_like(z), self._one_hot(codes)], dim=1)))
-        factors = z @ self.loadings.T + (inside - still) @ self.bend.T
+        factors = z @ self.loadings.T + self.bent(z, codes) @ self.bend.T
         mean = self.class_mean[codes] + torch.exp(self.log_noise[codes]) * factors
         wobble = torch.exp(self.log_wobble)
         return mean, (self.log_noise[codes] + (wobble * w - wobble**2)).clamp(-LARGEST_LOG, LARGEST_LOG)
