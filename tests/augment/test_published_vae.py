@@ -401,7 +401,7 @@ class TestKeeping:
 class TestRefusals:
     @pytest.mark.parametrize(
         "options",
-        [{"variant": "third"}, {"weights": "worst"}, {"sampling": "both"}, {"temprature": 1},
+        [{"variant": "third"}, {"weights": "worst"}, {"sampling": "both"}, {"temperatuer": 1},
          {"temperature": -1}, {"temperature": "warm"}, {"temperature": float("nan")}],
     )  # fmt: skip
     def test_options(self, options):

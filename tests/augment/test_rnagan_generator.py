@@ -170,8 +170,8 @@ class TestRefusals:
             fit_rnagan(samples, seed=1)
         with pytest.raises(ModelError, match="no model folder"):
             fit_rnagan(samples, seed=1, options={"model": str(tmp_path / "none")})
-        with pytest.raises(ConfigError, match="modell"):
-            fit_rnagan(samples, seed=1, options={"modell": "x"})
+        with pytest.raises(ConfigError, match="modelx"):
+            fit_rnagan(samples, seed=1, options={"modelx": "x"})
 
     def test_a_class_of_one_patient(self, models, samples):
         donors = samples.donors.copy()
