@@ -170,13 +170,14 @@ def markdown(table: pd.DataFrame, name: str) -> str:
     order = sorted(means.index, key=lambda key: (key != REAL_TRAIN, key))
     lines = [
         f"\n**{name}**: {int(part['n_train'].mean())} training samples, {part['split'].nunique()} splits\n",
-        "| generator | " + " | ".join(one.replace("_", " ") for one in SHOWN) + " |",
-        "|---|" + "---|" * len(SHOWN),
+        "| generator | splits | " + " | ".join(one.replace("_", " ") for one in SHOWN) + " |",
+        "|---|---|" + "---|" * len(SHOWN),
     ]
     for key in order:
         cells = [f"{means.loc[key, one]:.1f}" if one in {"seconds", "near_copies"} else f"{means.loc[key, one]:.3f}"
                  for one in SHOWN]  # fmt: skip
-        lines.append(f"| {key} | " + " | ".join(cells) + " |")
+        splits = part.loc[part["generator"] == key, "split"].nunique()
+        lines.append(f"| {key} | {splits} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
