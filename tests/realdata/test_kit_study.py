@@ -61,6 +61,14 @@ def sheet(kit: Path, rows: tuple[dict[str, str], ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
+FEW = {
+    "cohorts": ["chol", "synovium"], "generators": ["private_factors", "vae"], "privacy": "none", "fold": 2.0,
+    "splits": 2, "genes": 500, "sizes": [], "classifiers": ["logistic_ridge"], "temperatures": [], "runs": 0,
+    "shadows": 0, "effort": 0.1,
+}  # fmt: skip
+"""Augmentation of two cohorts, as little of it as there can be."""
+
+
 def configure(checkout: Checkout, text: str, **sections: object) -> None:
     config = {"study": {"name": "kit", "title": "Everything real in the kit", "cohorts": "cohorts.tsv",
                         "min_samples_per_arm": 2}, **sections}  # fmt: skip
@@ -88,6 +96,7 @@ def results(kit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         configure(
             checkout, sheet(kit, ROWS), fetch={"mirrors": mirrors(server)},
             summary_statistics={"n_gwas": 239_087, "n_eqtl": 32_000}, rnagan=SMALL,
+            augment=FEW,
         )  # fmt: skip
         done = checkout.snakemake(timeout=900)
     assert done.returncode == 0, done.stdout[-6000:]
@@ -186,6 +195,19 @@ def test_every_real_cohort_has_a_model_and_its_four_uses(results: Path, cohort: 
     vectors = pd.read_parquet(folder / "vectors.parquet")
     assert {"sample", "v0", "v63"} <= set(vectors.columns)
     assert np.isfinite(vectors.filter(regex="^v[0-9]+$").to_numpy()).all()
+
+
+@pytest.mark.parametrize("cohort", FEW["cohorts"])
+def test_small_cohorts_are_augmented_and_judged(results: Path, cohort: str) -> None:
+    folder = results / "augment" / cohort
+    told = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    assert told["released"], json.loads((folder / "privacy.json").read_text(encoding="utf-8"))["reasons"]
+    assert told["ceiling"]["class_mean_r2"] - told["fidelity"]["class_mean_r2"] < 0.05
+    table = pd.read_parquet(folder / "generators.parquet")
+    assert set(table["generator"]) == {"real_train", *FEW["generators"]}
+    assert (table["error"] == "").all()
+    made = pd.read_parquet(folder / "synthetic.parquet")
+    assert len(made) == 2 * sum(one["real"] for one in told["kinds"])
 
 
 def test_what_is_no_matrix_of_counts_is_refused_by_name(kit: Path, tmp_path: Path) -> None:

@@ -226,9 +226,9 @@ class AugmentSection(Section):
     """where synthetic samples come from; auto: the best of those compared within the limits of privacy"""
     generators: Annotated[list[str], Field(min_length=1)] = [
         "private_factors", "vae", "shrunk_gaussian", "pca_gaussian", "pca_mixture", "copula", "smote",
-        "bootstrap_noise", "published_vae", "published_gan",
+        "bootstrap_noise", "published_vae",
     ]  # fmt: skip
-    """generators that are compared (files of augment/generators); rnagan too, where that stage runs"""
+    """generators that are compared (files of augment/generators); published_gan can take hours"""
     temperature: Literal["auto"] | Annotated[float, Field(gt=0, le=10)] = "auto"
     """spread of the draws, 1 as learned; auto: chosen among the training patients"""
     temperatures: list[Annotated[float, Field(gt=0, le=10)]] = [0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0]
