@@ -10,15 +10,13 @@ import numpy as np
 
 from consilience.augment.generators.classes import (
     asked,
-    checked_options,
     checked_temperature,
     floor_of,
-    in_range,
     parted,
 )
 from consilience.augment.generators.factors import described, floor_in, principal
 from consilience.augment.generators.generator import Drawn, Generator
-from consilience.augment.generators.shrunk_gaussian import shrinkage_of
+from consilience.augment.generators.shrunk_gaussian import OPTIONS, asked_shrinkage, shrinkage_of
 from consilience.foundation.seeds import stream
 
 if TYPE_CHECKING:
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
     Values = npt.NDArray[np.float32]
 
 KEY = "copula"
-OPTIONS = {"shrinkage": -1.0}
-"""Share of the correlation of ranks that is taken away, 0 to 1; −1: as estimated in each class."""
 
 
 @dataclass(frozen=True)
@@ -157,10 +153,7 @@ def fit(
     options: Mapping[str, Any] = OPTIONS,
 ) -> Copula:
     """In closed form: neither seed, effort nor device matter."""
-    chosen = checked_options(options, known=OPTIONS, key=KEY)
-    share = float(chosen["shrinkage"])
-    if share != OPTIONS["shrinkage"]:
-        in_range("shrinkage", share, low=0.0, high=1.0, key=KEY)
+    share = asked_shrinkage(options, key=KEY)
     floor = floor_of(samples)
     parts = parted(samples)
     return Copula(

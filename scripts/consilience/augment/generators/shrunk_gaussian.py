@@ -53,6 +53,14 @@ def shrinkage_of(rows: Floats) -> float:
     return float(np.clip(variance / strength, 0.0, 1.0)) if strength > 0 else 1.0
 
 
+def asked_shrinkage(options: Mapping[str, Any], *, key: str) -> float:
+    """The share that the options ask for, −1 where it is to be estimated."""
+    share = float(checked_options(options, known=OPTIONS, key=key)["shrinkage"])
+    return (
+        share if share == OPTIONS["shrinkage"] else in_range("shrinkage", share, low=0.0, high=1.0, key=key)
+    )
+
+
 def factors_of(part: Part, *, floor: float, shrinkage: float = -1.0) -> Factors:
     """One class, its correlations shrunk by this share (−1: by that of `shrinkage_of`)."""
     rows = standardised(part)
@@ -70,10 +78,7 @@ def fit(
     options: Mapping[str, Any] = OPTIONS,
 ) -> FactorSampler:
     """In closed form: neither seed, effort nor device matter."""
-    chosen = checked_options(options, known=OPTIONS, key=KEY)
-    share = float(chosen["shrinkage"])
-    if share != OPTIONS["shrinkage"]:
-        in_range("shrinkage", share, low=0.0, high=1.0, key=KEY)
+    share = asked_shrinkage(options, key=KEY)
     floor = floor_of(samples)
     parts = parted(samples)
     return FactorSampler(
