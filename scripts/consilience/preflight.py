@@ -13,7 +13,8 @@ from consilience.pathways.gene_sets import SHIPPED
 from consilience.sources.fetch import NETWORK_SOURCES, PROVENANCE
 from consilience.study.cohorts import Cohort
 from consilience.study.config import check_config, key_lines
-from consilience.study.sections import Config, RnaganSection, Section, SimulationSection, StudySection
+from consilience.study.section import Section
+from consilience.study.sections import Config, RnaganSection, SimulationSection, StudySection
 from consilience.study.selection import selected_rows
 from consilience.study.sheet import check_sheet
 

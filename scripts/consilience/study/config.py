@@ -9,7 +9,8 @@ from types import UnionType
 from typing import Any, get_args
 
 from consilience.foundation.errors import ConfigError, Problem, did_you_mean
-from consilience.study.sections import Config, Section
+from consilience.study.section import Section
+from consilience.study.sections import Config
 
 Lines = dict[tuple[str, ...], str]
 """Where each key stands: path of keys -> "file:line"."""

@@ -11,7 +11,8 @@ from typing import Any
 
 from consilience.foundation.files import write_text
 from consilience.foundation.places import ROOT
-from consilience.study.sections import AugmentSection, Config, RnaganSection, Section, SimulationSection
+from consilience.study.section import Section
+from consilience.study.sections import AugmentSection, Config, RnaganSection, SimulationSection
 from consilience.study.sheet import sheet_columns_table
 
 DEMO = Config(

@@ -1,24 +1,17 @@
 """The typed configuration: one class per section, each key with its meaning, default and bounds.
 
-This file is the only place where configuration keys are defined. `config/config.yaml`,
-`config/schema.json` and the key table of `config/README.md` are generated from it.
+Configuration keys are defined here and, for the causal stage, in causal.py, and nowhere else: from them
+`config/config.yaml`, `config/schema.json` and the key table of `config/README.md` are generated.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-
-
-class Section(BaseModel):
-    """Strict and frozen: unknown keys and quiet conversions ("yes" for true) are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+from consilience.study.causal import CausalSection
+from consilience.study.section import Count, Name, Section, Share
 
 
 class StudySection(Section):
@@ -303,6 +296,8 @@ class SimulatedSummaryStatistics(Section):
     """loci: neighbouring genes that share variants"""
     snps_per_locus: Count = 30
     """variants per locus"""
+    unrelated: bool = False
+    """another trait: other genes act on it, drawn anew (a negative control)"""
 
 
 class SimulationSection(Section):
@@ -324,7 +319,7 @@ class SimulationSection(Section):
     """perturbation cohorts"""
     summary_statistics: SimulatedSummaryStatistics = SimulatedSummaryStatistics()
     """GWAS + eQTL"""
-    cohorts: dict[str, dict[str, int | float]] = {}
+    cohorts: dict[str, dict[str, bool | int | float]] = {}
     """sizes of single cohorts, by name, where they differ from the above: {rare: {n_case: 8}}"""
 
 
@@ -360,6 +355,7 @@ class Config(Section):
     pathways: PathwaysSection = PathwaysSection()
     rnagan: RnaganSection = RnaganSection()
     augment: AugmentSection = AugmentSection()
+    causal: CausalSection = CausalSection()
     simulation: SimulationSection = SimulationSection()
     report: ReportSection = ReportSection()
     containers: ContainersSection = ContainersSection()

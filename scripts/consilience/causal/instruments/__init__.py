@@ -1,0 +1,1 @@
+"""From summary statistics to the instruments of each gene."""

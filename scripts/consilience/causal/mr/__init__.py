@@ -1,0 +1,1 @@
+"""Mendelian randomisation of one gene at a time."""

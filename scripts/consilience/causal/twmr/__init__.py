@@ -1,0 +1,1 @@
+"""Transcriptome-wide Mendelian randomisation: several genes of a locus at once."""
