@@ -108,6 +108,29 @@ def test_gwas_rows_are_consistent_with_each_other(serve: Serve) -> None:
     assert checked > 100
 
 
+def planted_alpha(folder: Path) -> pd.Series:
+    """Effect on this trait of each gene that some variant regulates."""
+    facts = pd.read_parquet(folder.parent / "samples.parquet")
+    return facts[facts["gene"] != ""].groupby("gene")["alpha"].first()
+
+
+def test_an_unrelated_trait_has_other_genes_of_the_same_strength(
+    serve: Serve, settings: SimulationSection, truth: Truth, truth_dir: Path, tmp_path: Path
+) -> None:
+    genes = truth.genes.set_index("gene")
+    own = planted_alpha(serve("gwas"))
+    assert (own == genes.loc[own.index, "alpha"]).all()
+    settings = settings.model_copy(update={"cohorts": {"height": {"unrelated": True}}})
+    write_cohort(
+        cohort=Cohort("height", "summary_statistics", "simulated", "gwas_ssf"), settings=settings, seed=truth.seed,
+        truth_dir=truth_dir, served_dir=tmp_path / "height", samples_path=tmp_path / "samples.parquet",
+    )  # fmt: skip
+    other = planted_alpha(tmp_path / "height")
+    assert (other != 0).sum() >= 5
+    assert not genes.loc[other.index[other != 0], "causal"].any()
+    assert set(np.abs(other[other != 0])) <= set(np.abs(genes.loc[genes["causal"], "alpha"]))
+
+
 def test_ill_rows_of_real_files_are_there(serve: Serve) -> None:
     table = rows(serve("gwas") / "gwas.h.tsv.gz")
     names = [row["rsid"] for row in table]

@@ -78,7 +78,8 @@ def write_gwas(folder: Path, *, cohort: Cohort, settings: SimulationSection, tru
     gwas: list[tuple[int, int, str]] = []
     eqtl: list[tuple[float, str]] = []
     facts: list[dict[str, Any]] = []
-    genes_of = dict(list(truth.genes.groupby("locus", sort=False)))
+    planted = unrelated_trait(truth, names[: sizes.n_loci], cohort=cohort) if sizes.unrelated else truth.genes
+    genes_of = dict(list(planted.groupby("locus", sort=False)))
     for number, name in enumerate(names[: sizes.n_loci]):
         genes = genes_of[name]
         rng = stream(truth.seed, cohort.name, "locus", name)
@@ -106,6 +107,19 @@ def write_gwas(folder: Path, *, cohort: Cohort, settings: SimulationSection, tru
     )
     write_gzip(folder / "eqtl.tsv.gz", eqtl_text(eqtl))
     return pd.DataFrame(facts)
+
+
+def unrelated_trait(truth: Truth, loci: list[str], *, cohort: Cohort) -> pd.DataFrame:
+    """The genes, with as many acting on this trait, as strongly, but others than those of the disease."""
+    genes = truth.genes.copy()
+    here = genes["locus"].isin(loci).to_numpy()
+    sizes = genes.loc[here & genes["causal"].to_numpy(), "alpha"].to_numpy()
+    free = np.flatnonzero(here & ~genes["causal"].to_numpy())
+    rng = stream(truth.seed, cohort.name, "unrelated trait")
+    chosen = rng.choice(free, size=min(sizes.size, free.size), replace=False)
+    alpha = np.zeros(len(genes))
+    alpha[chosen] = rng.permutation(np.abs(sizes))[: chosen.size] * rng.choice([-1.0, 1.0], chosen.size)
+    return genes.assign(alpha=alpha)
 
 
 def draw_variants(*, genes: pd.DataFrame, n: int, first: int, rng: np.random.Generator) -> Variants:
@@ -240,7 +254,7 @@ def variant_facts(
     name: str, *, variants: Variants, genes: pd.DataFrame, locus: Locus
 ) -> Iterable[dict[str, Any]]:
     """Planted facts: one row per variant and gene it regulates, one with gene "" for all other variants."""
-    symbols = list(genes["gene"])
+    symbols, acting = list(genes["gene"]), dict(zip(genes["gene"], genes["alpha"], strict=True))
     facts = []
     for k, rsid in enumerate(variants.rsid):
         own = [(symbols[j], float(locus.joint[k, j])) for j in np.flatnonzero(locus.joint[k])] or [("", 0.0)]
@@ -253,6 +267,7 @@ def variant_facts(
                     "position": int(variants.position[k]),
                     "gene": gene,
                     "joint_effect": effect,
+                    "alpha": float(acting.get(gene, 0.0)),
                     "direct_effect": float(locus.direct[k]),
                     "pleiotropic": len(own) > 1,
                     "flipped_gwas": bool(variants.sign_gwas[k] < 0),
