@@ -76,6 +76,21 @@ def causal_results():
     return files
 
 
+def simulated_twmr():
+    """Estimates of traits whose truth is known."""
+    known = [name for name in POPULATION if name in SIMULATED_COHORTS]
+    return expand(of_population("twmr.parquet"), cohort=known)
+
+
+def simulated_agreement():
+    """Agreement of pairs whose truth is known on both sides."""
+    return [
+        f"{RESULTS}/causal/agreement/{population}/{cells}/concordance.parquet"
+        for population, cells in PAIRS
+        if {population, cells} <= set(SIMULATED_COHORTS)
+    ]
+
+
 rule causal_instruments:
     input:
         qc=f"{RESULTS}/summary_statistics/{{cohort}}/qc.json",

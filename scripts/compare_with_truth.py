@@ -15,4 +15,8 @@ with job(log_path=snakemake.log[0], threads=snakemake.threads):
         mask_path=Path(snakemake.input.mask),
         out=Path(snakemake.output.found),
         marker_paths={Path(path).parent.name: Path(path) for path in snakemake.input.markers},
+        twmr_paths={Path(path).parent.name: Path(path) for path in snakemake.input.twmr},
+        agreement_paths={
+            (Path(path).parts[-3], Path(path).parts[-2]): Path(path) for path in snakemake.input.agreement
+        },
     )

@@ -51,6 +51,7 @@ SMALL = {
     "pathways": {"min_genes": 5},
     "rnagan": {"enabled": False},
     "augment": {"enabled": False},
+    "causal": {"enabled": False},
 }
 
 

@@ -123,10 +123,10 @@ def test_an_unrelated_trait_has_other_genes_of_the_same_strength(
     settings = settings.model_copy(update={"cohorts": {"height": {"unrelated": True}}})
     write_cohort(
         cohort=Cohort("height", "summary_statistics", "simulated", "gwas_ssf"), settings=settings, seed=truth.seed,
-        truth_dir=truth_dir, served_dir=tmp_path / "height", samples_path=tmp_path / "samples.parquet",
+        truth_dir=truth_dir, served_dir=tmp_path / "height", samples_path=tmp_path / "samples.parquet", threads=1,
     )  # fmt: skip
     other = planted_alpha(tmp_path / "height")
-    assert (other != 0).sum() >= 5
+    assert (other != 0).sum() >= 3
     assert not genes.loc[other.index[other != 0], "causal"].any()
     assert set(np.abs(other[other != 0])) <= set(np.abs(genes.loc[genes["causal"], "alpha"]))
 

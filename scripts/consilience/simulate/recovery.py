@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ def compare_with_truth(
     mask_path: Path,
     out: Path,
     marker_paths: dict[str, Path] | None = None,
+    twmr_paths: dict[str, Path] | None = None,
+    agreement_paths: dict[tuple[str, str], Path] | None = None,
 ) -> None:
     """Compare each simulated cohort with the truth and write found.json.
 
     `qc_paths` may hold summary-statistics cohorts too; their tables are looked for beside their qc.json.
-    `marker_paths`: tables of marker genes (rnagan/<cohort>/markers_genes.parquet) of cohorts that have them.
+    `marker_paths`: tables of marker genes (rnagan/<cohort>/markers_genes.parquet) of cohorts that have them;
+    `twmr_paths` and `agreement_paths` (by population and cells): those of the causal stage.
     A study without effects is checked for false findings instead of recovery.
     """
     import pandas as pd
@@ -46,6 +50,10 @@ def compare_with_truth(
                 facts=facts,
                 n_tests=record["n_rows_read"].get("eQTL", 0),
             )
+            if name in (twmr_paths or {}):
+                from consilience.simulate.recovery_causal import twmr_checks
+
+                checks += twmr_checks((twmr_paths or {})[name], facts=facts)
         else:
             checks = _expression_checks(
                 record["kind"], expression_paths[name], facts=facts, truth=truth, mask=mask
@@ -56,8 +64,32 @@ def compare_with_truth(
 
             own, cohorts[name]["markers"] = marker_checks((marker_paths or {})[name], truth=truth)
             checks = [*checks, *own]
+        checks = [*checks, *_agreement_of(name, agreement_paths or {}, truth=truth, truth_dir=truth_dir)]
         cohorts[name]["checks"] = [check.record() for check in checks]
     write_json(out, {"cohorts": cohorts, "headline": headline(read_json(truth_dir / "truth.json"), cohorts)})
+
+
+def _agreement_of(
+    cells: str, paths: dict[tuple[str, str], Path], *, truth: Any, truth_dir: Path
+) -> list[Check]:
+    """Agreement of this single-cell cohort with each population that is simulated too."""
+    import pandas as pd
+
+    from consilience.simulate.recovery_causal import agreement_checks
+
+    checks = []
+    for (population, own), path in paths.items():
+        facts = truth_dir / "samples" / f"{population}.parquet"
+        if own != cells or not facts.is_file():
+            continue
+        planted = pd.read_parquet(facts, columns=["gene", "alpha"])
+        acting = set(planted.loc[planted["alpha"] != 0, "gene"])
+        related = bool(acting & set(truth.genes.loc[truth.genes["causal"], "gene"]))
+        checks += [
+            replace(check, name=f"{check.name} ({population})")
+            for check in agreement_checks(path, truth=truth, related=related)
+        ]
+    return checks
 
 
 def _expression_checks(kind: str, path: Path, *, facts: Any, truth: Any, mask: Any) -> list[Check]:

@@ -11,12 +11,15 @@ from typing import Any
 
 from consilience.foundation.files import write_text
 from consilience.foundation.places import ROOT
+from consilience.study.causal import CausalSection, ConcordanceSection, DenoisingSection, DmlSection
 from consilience.study.section import Section
 from consilience.study.sections import AugmentSection, Config, RnaganSection, SimulationSection
 from consilience.study.sheet import sheet_columns_table
 
 DEMO = Config(
-    simulation=SimulationSection(cohorts={"rare_geo": {"n_case": 8, "n_control": 12, "n_outliers": 1}}),
+    simulation=SimulationSection(
+        cohorts={"rare_geo": {"n_case": 8, "n_control": 12, "n_outliers": 1}, "height": {"unrelated": True}}
+    ),
     rnagan=RnaganSection(
         effort=0.1,
         references=[5, 10, 20],
@@ -40,6 +43,12 @@ DEMO = Config(
         classifiers=["logistic_ridge"],
         runs=2,
         shadows=6,
+    ),
+    causal=CausalSection(
+        controls=["height"],
+        denoising=DenoisingSection(effort=0.5),
+        dml=DmlSection(top=20),
+        concordance=ConcordanceSection(permutations=999, pathway_permutations=200),
     ),
 )
 """The study of config/config.yaml: the defaults, but a rare disease that has few patients, and fewer
