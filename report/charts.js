@@ -187,7 +187,7 @@
     const taken = names.map(({ x, y }) => [x - 5, y - 5, x + 5, y + 5]);
     const meets = (a) => taken.some((b) => a[0] < b[2] && a[2] > b[0] && a[1] < b[3] && a[3] > b[1]);
     for (const { x, y, text } of names) {
-      const width = 6.1 * text.length;
+      const width = [...text].reduce((sum, letter) => sum + (/[A-Z0-9]/.test(letter) ? 7.3 : 5.9), 0);
       const places = [[7, 4], [-7 - width, 4], [-width / 2, -8], [-width / 2, 17], [7, -7], [7, 15], [-7 - width, -7], [-7 - width, 15]];
       for (const [right, down] of places) {
         const box = [x + right, y + down - 10, x + right + width, y + down + 3];

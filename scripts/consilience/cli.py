@@ -1,7 +1,7 @@
 """The command line: the library's functions with another front door.
 
 What checks, inspects and downloads is here; what uses trained models (diagnose, markers, vectors, synthesise,
-info) or makes samples (augment) is in `commands`. Others (predict, twmr, dml, concordance, verify) come with
+info), makes samples (augment) or estimates effects (twmr) is in `commands`. Others (predict, dml, concordance, verify) come with
 their capability.
 """
 
@@ -19,6 +19,7 @@ from consilience.commands.diagnose import diagnose
 from consilience.commands.info import info
 from consilience.commands.markers import markers
 from consilience.commands.synthesise import synthesise
+from consilience.commands.twmr import twmr
 from consilience.commands.vectors import vectors
 from consilience.foundation.errors import ConsilienceError, DataError
 from consilience.foundation.jobs import log
@@ -137,7 +138,7 @@ def inspect(
         show(found)
 
 
-for command in (diagnose, markers, vectors, synthesise, augment, info):
+for command in (diagnose, markers, vectors, synthesise, augment, info, twmr):
     app.command()(command)
 
 

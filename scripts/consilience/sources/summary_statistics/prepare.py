@@ -45,12 +45,16 @@ _WITHOUT = {
 
 @dataclass
 class Prepared:
-    """What was read: either table may be absent; `builds` by source, `layouts` for the report."""
+    """What was read: either table may be absent; `builds` by source, `layouts` for the report.
+
+    `models`: of ready TWMR inputs the genes of each focal gene's table.
+    """
 
     gwas: Associations | None = None
     eqtl: Associations | None = None
     builds: dict[str, str] = field(default_factory=dict)
     layouts: list[dict[str, str]] = field(default_factory=list)
+    models: dict[str, list[str]] = field(default_factory=dict)
 
 
 def prepare_summary_statistics(
@@ -129,7 +133,8 @@ def _ready_inputs(
         "reference": "doi:10.1038/s41467-019-10936-0",
         "effect_allele": "not given",
     }
-    return Prepared(gwas, eqtl, {}, [{"file": f"{len(inputs)} tables", **said}]), matrices
+    models = {one.gene: list(one.genes) for one in inputs}
+    return Prepared(gwas, eqtl, {}, [{"file": f"{len(inputs)} tables", **said}], models), matrices
 
 
 def _read_tables(
@@ -241,6 +246,7 @@ def _record(cohort: Cohort, prepared: Prepared, ld: LdSummary, findings: Finding
         "scale_gwas": gwas.scale if gwas else "",
         "scale_eqtl": eqtl.scale if eqtl else "",
         **(_kinds_of_variants(gwas) if gwas else {}),
+        **({"models": prepared.models} if prepared.models else {}),
         "messages": findings.messages,
         "removed_by_reason": dict(findings.removed),
     }

@@ -1,0 +1,51 @@
+"""Concordance: how often it claims what is not there, what it finds, and what simpler tests would have said.
+
+Simulated tables of both sides (tests/causal/concordance/two_sides.py): LD blocks, gene programs, few donors that
+all cell types share. `python bench/concordance.py --studies 60` prints one table, a scenario a column.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("scripts", "tests")]
+
+from causal.concordance.calibrating import studies, summary
+
+SCENARIOS = {
+    "12 donors": {},
+    "6 donors": {"n_donors": 6},
+    "8 donors": {"n_donors": 8},
+    "20 donors": {"n_donors": 20},
+    "40 donors": {"n_donors": 40},
+    "scattered trait genes": {"signal": "scattered"},
+    "nothing in cells": {"n_active": 0},
+    "no trait signal": {"signal": "none", "n_active": 0},
+    "partial agreement": {"n_donors": 20, "specific": 1.0, "effect": 1.5},
+    "opposite": {"n_donors": 20, "sign": -1.0},
+    "no programs": {"program_share": 0.01},
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--studies", type=int, default=60)
+    parser.add_argument("--only", nargs="*", default=list(SCENARIOS), choices=list(SCENARIOS))
+    asked = parser.parse_args()
+    found = {}
+    for name in asked.only:
+        started = time.perf_counter()
+        found[name] = summary(studies(range(1, asked.studies + 1), **SCENARIOS[name]))
+        print(f"# {name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+    rows = list(dict.fromkeys(key for one in found.values() for key in one))
+    print(f"| | {' | '.join(found)} |\n|---{'|---' * len(found)}|")
+    for row in rows:
+        cells = [f"{one[row]:.3f}" if row in one else "" for one in found.values()]
+        print(f"| {row} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()

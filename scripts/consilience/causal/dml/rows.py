@@ -1,0 +1,129 @@
+"""Rows of the tables of double machine learning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from consilience.causal.dml.few_donors import FLAGS as DONOR_FLAGS
+from consilience.causal.dml.gene_choice import MIN_DONORS_SEEN
+from consilience.learning.differential.method import benjamini_hochberg
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+    from consilience.causal.dml.cells import CellsOfType
+    from consilience.causal.dml.confounders import Confounders
+    from consilience.causal.dml.estimate import Estimates
+    from consilience.causal.dml.gene_choice import SeenGenes
+
+    Floats = npt.NDArray[np.float64]
+
+MAIN = (
+    "cell_type", "gene", "ensembl_id", "theta", "se", "low", "high", "statistic", "df", "p", "fdr", "theta_sd",
+    "r2_outcome", "r2_treatment", "n_cells", "n_donors", "n_cases", "mean_expression", "share_expressed",
+    "repeats_spread", "robustness_value", "p_naive", "flags",
+)  # fmt: skip
+LEFT_OUT = ("cell_type", "gene", "left_out", "statistic")
+OUTCOME_TOLD = 0.9
+"""Share of the outcome's variance out of fold above which little of it is left to be explained by a gene."""
+UNSTEADY = 1.0
+"""Standard deviation of the effect over divisions into folds, in standard errors."""
+FLAGS: Mapping[str, str] = MappingProxyType({
+    "not_expressed": "The gene is seen in no cell of this type: not estimated.",
+    "rarely_expressed": "The gene is seen in too small a share of the cells (min_expressed): not estimated.",
+    "few_donors_express": f"The gene is seen in cells of fewer than {MIN_DONORS_SEEN} donors: not estimated.",
+    "not_denoised": "The network that denoises does not know the gene: not estimated.",
+    "collinear": "Confounders explain the gene's expression wholly: nothing is left to estimate an effect from.",
+    "aliased_covariate": "A covariate (such as batch) has in each level donors of one arm alone; it was left out, "
+                         "and the effect may be its effect.",
+    "outcome_explained": f"Confounders tell cases from controls nearly wholly (R² above {OUTCOME_TOLD}): effects rest "
+                         "on little.",
+    "unsteady": "The effect depends on how donors fell into folds: its spread over repeats exceeds its error.",
+    **DONOR_FLAGS,
+})  # fmt: skip
+NOT_ESTIMATED = ("collinear",)
+
+
+def main_rows(
+    cells: CellsOfType, found: Estimates, *, seen: SeenGenes, confounders: Confounders, genes: Sequence[str],
+    ensembl_ids: Sequence[str], seed: int,
+) -> pd.DataFrame:  # fmt: skip
+    """One row for each gene of the file (MAIN), also of those that were not estimated."""
+    import pandas as pd
+
+    kept = seen.kept
+    n = len(genes)
+
+    def spread(values: Floats) -> Floats:
+        made = np.full(n, np.nan)
+        made[kept] = np.where(found.collinear, np.nan, values)
+        return made
+
+    theta, test = found.theta, found.test
+    r2_outcome, steadiness = found.r2_outcome, found.repeats_spread
+    with np.errstate(invalid="ignore", divide="ignore"):
+        unsteady = steadiness > UNSTEADY * test.se
+    flags = np.array(seen.reason, dtype=object)
+    flags[kept] = _joined(
+        [np.where(found.collinear, "collinear", test.trouble),
+         np.where(unsteady, "unsteady", ""), np.where(r2_outcome > OUTCOME_TOLD, "outcome_explained", ""),
+         np.full(theta.size, "aliased_covariate" if confounders.aliased_with_disease else "")]
+    )  # fmt: skip
+    p = spread(test.p)
+    return pd.DataFrame({
+        "cell_type": cells.cell_type, "gene": list(genes), "ensembl_id": list(ensembl_ids),
+        "theta": spread(theta), "se": spread(test.se), "low": spread(test.low), "high": spread(test.high),
+        "statistic": spread(test.statistic), "df": spread(test.df), "p": p, "fdr": benjamini_hochberg(p),
+        "theta_sd": spread(theta * found.treatment_sd), "r2_outcome": spread(r2_outcome),
+        "r2_treatment": spread(found.r2_treatment), "n_cells": len(cells.donor), "n_donors": len(cells.donors),
+        "n_cases": int(cells.disease.sum()), "mean_expression": seen.mean, "share_expressed": seen.share,
+        "repeats_spread": spread(steadiness), "robustness_value": spread(_robustness(found)),
+        "p_naive": spread(naive_p(found.naive)), "flags": flags,
+    })[list(MAIN)]  # fmt: skip
+
+
+def naive_p(naive: Floats) -> Floats:
+    """Two-sided normal p-values (G,) of (2, G) effects and errors that take cells for independent."""
+    from scipy.stats import norm
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(2 * norm.sf(np.abs(naive[0] / naive[1])))
+
+
+def _robustness(found: Estimates) -> Floats:
+    """Sensitivity to hidden confounding (G,)."""
+    return np.full(found.theta.size, np.nan)
+
+
+def _joined(words: Sequence[npt.NDArray[np.str_]]) -> list[str]:
+    return [";".join(word for word in row if word) for row in zip(*words, strict=True)]
+
+
+def left_out_rows(cells: CellsOfType, found: Estimates) -> pd.DataFrame:
+    """Rows (LEFT_OUT): each gene's effect without each donor, in the standard errors of all donors.
+
+    With the errors kept, a jackknife over these rows is linear in the donors.
+    """
+    import pandas as pd
+
+    n, m = len(cells.genes), len(found.left_out)
+    names = pd.Categorical.from_codes(np.repeat(np.arange(m), n), list(cells.donors[:m]) if m else [])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratios = [np.where(found.collinear, np.nan, one.theta / found.test.se) for one in found.left_out]
+    statistic = np.concatenate(ratios) if m else np.empty(0)
+    return pd.DataFrame({
+        "cell_type": np.full(n * m, cells.cell_type, dtype=object), "gene": list(cells.genes) * m,
+        "left_out": names.astype(str), "statistic": statistic.astype(np.float32),
+    })[list(LEFT_OUT)]  # fmt: skip
+
+
+def genomic_inflation(p: Floats) -> float:
+    """Median χ² of the p-values over its expectation; 1 where nothing is inflated, NaN without genes."""
+    from scipy.stats import chi2
+
+    return float(chi2.isf(np.median(p), 1) / chi2.ppf(0.5, 1)) if p.size else float("nan")

@@ -1,0 +1,35 @@
+"""Expression as learners that need every cell take it: dense blocks of genes, or expressed above the median."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from consilience.causal.dml.cells import CellsOfType
+
+    Floats = npt.NDArray[np.float64]
+
+BLOCK_VALUES = 16_000_000
+"""Values of cells × genes that are held at a time."""
+
+
+def treatment_blocks(cells: CellsOfType, *, binary: bool, size: int = BLOCK_VALUES) -> Iterator[Floats]:
+    """Yield treatments (n, g), block after block of genes; with `binary` 1 where a cell is above the gene's median."""
+    step = max(1, size // max(1, len(cells.donor)))
+    for first in range(0, len(cells.genes), step):
+        part = cells.expression[:, first : first + step]
+        values = (part if isinstance(part, np.ndarray) else part.toarray()).astype(np.float64)
+        yield above_median(values) if binary else values
+
+
+def above_median(values: Floats) -> Floats:
+    """1 where a cell has more of a gene than the median cell, else 0 (n, g).
+
+    Where more than half of the cells have none, that is: where the gene is seen at all.
+    """
+    return (values > np.median(values, axis=0)).astype(np.float64)

@@ -1,0 +1,131 @@
+"""From genes to instruments in the form that all estimators take, in groups of genes with equally many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from consilience.causal.mr.estimators.estimator import Instruments
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from consilience.causal.inputs import GeneInputs
+
+    Floats = npt.NDArray[np.float64]
+    Mask = npt.NDArray[np.bool_]
+
+ASYMMETRY = 1e-6
+LEAST_EIGENVALUE = 1e-3
+"""Of the LD matrix: below this, a combination of variants has all but no variance of its own."""
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """One exposure's instruments: effects (n,), errors (n,), `ld` (n, n); people behind both sides.
+
+    `n_exp` and `n_out` are NaN where unknown (no direction is judged then).
+    """
+
+    name: str
+    b_exp: Floats
+    se_exp: Floats
+    b_out: Floats
+    se_out: Floats
+    ld: Floats
+    n_exp: float
+    n_out: float
+
+
+def of_gene(inputs: GeneInputs) -> Exposure:
+    """The focal gene's own instruments: the variants with an effect on it."""
+    chosen = np.flatnonzero(inputs.eqtl[:, 0] != 0)
+    n_exp, n_out = float(inputs.n_eqtl[0]), float(inputs.n_gwas)
+    errors = [np.full(chosen.size, n**-0.5 if n > 0 else np.nan) for n in (n_exp, n_out)]
+    return Exposure(
+        inputs.gene, inputs.eqtl[chosen, 0], errors[0], inputs.gwas[chosen], errors[1],
+        inputs.ld[np.ix_(chosen, chosen)], n_exp, n_out,
+    )  # fmt: skip
+
+
+def ordered(one: Exposure) -> tuple[Exposure, bool]:
+    """Usable variants, alleles that raise the exposure, strongest first; and whether any was unusable.
+
+    So no answer depends on the order of the variants or on which allele was counted, not even in its
+    random numbers.
+    """
+    sides = np.stack([one.b_exp, one.se_exp, one.b_out, one.se_out])
+    usable = np.isfinite(sides).all(axis=0) & (one.se_exp > 0) & (one.se_out > 0) & (one.b_exp != 0)
+    kept = np.flatnonzero(usable)
+    sign = np.sign(one.b_exp[kept])
+    b_exp, b_out = sign * one.b_exp[kept], sign * one.b_out[kept]
+    order = np.lexsort((b_out, one.se_out[kept], one.se_exp[kept], -b_exp / one.se_exp[kept]))
+    rows, sign = kept[order], sign[order]
+    ld = one.ld[np.ix_(rows, rows)] * sign[:, None] * sign
+    clean = Exposure(
+        one.name, b_exp[order], one.se_exp[rows], b_out[order], one.se_out[rows], ld, one.n_exp, one.n_out
+    )
+    return clean, not usable.all()
+
+
+@dataclass(frozen=True)
+class Group:
+    """Exposures with equally many instruments: `index` (g,) their places in the list that was given.
+
+    `bad_ld`, `singular_ld` (g,): estimators that use the LD must leave these out; `dropped` (g,): had
+    unusable variants. `n_exp`, `n_out` (g,).
+    """
+
+    index: npt.NDArray[np.intp]
+    instruments: Instruments
+    bad_ld: Mask
+    singular_ld: Mask
+    dropped: Mask
+    n_exp: Floats
+    n_out: Floats
+
+
+def groups(exposures: Iterable[Exposure]) -> Iterator[Group]:
+    """All exposures, grouped by their number of usable instruments (0 too), few first."""
+    by_size: dict[int, list[tuple[int, Exposure, bool]]] = {}
+    for place, one in enumerate(exposures):
+        clean, dropped = ordered(one)
+        by_size.setdefault(len(clean.b_exp), []).append((place, clean, dropped))
+    for n in sorted(by_size):
+        yield _group(by_size[n])
+
+
+def _group(members: Sequence[tuple[int, Exposure, bool]]) -> Group:
+    ones = [one for _, one, _ in members]
+    n = len(ones[0].b_exp)
+    sides = ("b_exp", "se_exp", "b_out", "se_out")
+    parts = {name: np.stack([getattr(one, name) for one in ones]) for name in sides}
+    ld = np.stack([one.ld for one in ones])
+    bad, singular = judged_ld(ld)
+    ld = np.where((bad | singular)[:, None, None], np.eye(n), ld)
+    return Group(
+        index=np.array([place for place, _, _ in members]),
+        instruments=Instruments(tuple(one.name for one in ones), ld=ld, **parts),
+        bad_ld=bad,
+        singular_ld=singular,
+        dropped=np.array([dropped for *_, dropped in members]),
+        n_exp=np.array([one.n_exp for one in ones]),
+        n_out=np.array([one.n_out for one in ones]),
+    )
+
+
+def judged_ld(ld: Floats) -> tuple[Mask, Mask]:
+    """Which of (g, n, n) matrices are no correlations (g,), and which of the others are singular (g,)."""
+    g, n = ld.shape[:2]
+    if n == 0:
+        return np.zeros(g, dtype=bool), np.zeros(g, dtype=bool)
+    finite = np.isfinite(ld).all(axis=(1, 2))
+    whole = np.where(finite[:, None, None], ld, np.eye(n))
+    fine = finite & (np.abs(whole) <= 1 + ASYMMETRY).all(axis=(1, 2))
+    fine &= (np.abs(whole - whole.transpose(0, 2, 1)) <= ASYMMETRY).all(axis=(1, 2))
+    fine &= (np.abs(np.diagonal(whole, axis1=1, axis2=2) - 1) <= ASYMMETRY).all(axis=1)
+    least = np.linalg.eigvalsh(np.where(fine[:, None, None], whole, np.eye(n)))[:, 0]
+    return np.asarray(~fine), np.asarray(least < LEAST_EIGENVALUE)
