@@ -20,6 +20,7 @@ include: "rules/prepare.smk"
 include: "rules/pathways.smk"
 include: "rules/rnagan.smk"
 include: "rules/augment.smk"
+include: "rules/causal.smk"
 include: "rules/report.smk"
 
 

@@ -11,6 +11,7 @@
     if (parent) parent.append(made);
     return made;
   };
+  const lengthOf = (text) => [...text].reduce((sum, letter) => sum + (/[A-Z0-9]/.test(letter) ? 7.3 : 5.9), 0);
   const label = (text, attributes, parent) => { const made = node("text", attributes, parent); made.textContent = text; return made; };
 
   // ---- scales ----
@@ -187,7 +188,7 @@
     const taken = names.map(({ x, y }) => [x - 5, y - 5, x + 5, y + 5]);
     const meets = (a) => taken.some((b) => a[0] < b[2] && a[2] > b[0] && a[1] < b[3] && a[3] > b[1]);
     for (const { x, y, text } of names) {
-      const width = [...text].reduce((sum, letter) => sum + (/[A-Z0-9]/.test(letter) ? 7.3 : 5.9), 0);
+      const width = lengthOf(text);
       const places = [[7, 4], [-7 - width, 4], [-width / 2, -8], [-width / 2, 17], [7, -7], [7, 15], [-7 - width, -7], [-7 - width, 15]];
       for (const [right, down] of places) {
         const box = [x + right, y + down - 10, x + right + width, y + down + 3];
@@ -208,7 +209,7 @@
     const shown = spec.marks.filter((mark) => !state.hidden.has(mark.name));
     const domains = { x: state.zoom?.x || extent(spec, shown, "x"), y: state.zoom?.y || extent(spec, shown, "y") };
     const yTicks = ticks(spec.y, domains.y, Math.floor(height / 55));
-    const yWidth = Math.min(spec.y.scale === "category" ? 0.38 * width : 80, Math.max(0, ...yTicks.map((v) => 6.3 * tickText(spec.y, v).length)));
+    const yWidth = Math.min(spec.y.scale === "category" ? 0.38 * width : 80, Math.max(0, ...yTicks.map((v) => Math.max(6.3 * tickText(spec.y, v).length, lengthOf(tickText(spec.y, v))))));
     const frame = { left: Math.ceil(yWidth) + 12, right: width - 10, top: spec.y.label ? 22 : 8, bottom: height - (spec.x.label ? 40 : 24) };
     const x = scale(spec.x, domains.x, frame.left, frame.right);
     const y = spec.y.scale === "category" ? scale(spec.y, domains.y, frame.top, frame.bottom) : scale(spec.y, domains.y, frame.bottom, frame.top);

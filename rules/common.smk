@@ -159,7 +159,7 @@ def everything_to_report(wildcards):
         ]
     if SIMULATED_COHORTS and EXPRESSION_COHORTS:
         files += [f"{RESULTS}/truth/found.json"]
-    return files + rnagan_results() + augment_results()
+    return files + rnagan_results() + augment_results() + causal_results()
 
 
 def rnagan_settings(*keys):

@@ -16,6 +16,7 @@ import typer
 from consilience import __version__
 from consilience.commands.augment import augment
 from consilience.commands.diagnose import diagnose
+from consilience.commands.dml import dml
 from consilience.commands.info import info
 from consilience.commands.markers import markers
 from consilience.commands.synthesise import synthesise
@@ -138,7 +139,7 @@ def inspect(
         show(found)
 
 
-for command in (diagnose, markers, vectors, synthesise, augment, info, twmr):
+for command in (diagnose, markers, vectors, synthesise, augment, info, twmr, dml):
     app.command()(command)
 
 

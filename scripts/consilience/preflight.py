@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from consilience.causal.asked import causal_problems
 from consilience.foundation.errors import ConsilienceError, Problem, did_you_mean
 from consilience.foundation.files import read_json
 from consilience.pathways.gene_sets import SHIPPED
@@ -74,6 +75,7 @@ def preflight(
     problems += _marker_problems(config.cell_types.markers, folder)
     problems += _rnagan_problems(config.rnagan, checked.cohorts)
     problems += _augment_problems(config, checked.cohorts)
+    problems += causal_problems(config.causal, checked.cohorts)
     for cohort in checked.cohorts:
         found = _source_problems(cohort, config, folder) if designs else []
         if designs and not problems and not found:

@@ -48,10 +48,14 @@ def planted(*, hostile: str = "", n_genes: int = GENES, seed: int = 3) -> pd.Dat
     })  # fmt: skip
 
 
-def add_causal(study: Any, *, seed: int = 6, n_genes: int = GENES, cell_types: tuple[str, ...] = CELL_TYPES) -> None:
+def add_causal(
+    study: Any, *, seed: int = 6, n_genes: int = GENES, cell_types: tuple[str, ...] = CELL_TYPES
+) -> None:
     """Write causal/ of a study of `fixture_study`, with an unrelated trait as negative control."""
     rng = np.random.default_rng(seed)
-    control = Cohort(CONTROL, "summary_statistics", "simulated", "gwas_ssf", label="Height, an unrelated trait")
+    control = Cohort(
+        CONTROL, "summary_statistics", "simulated", "gwas_ssf", label="Height, an unrelated trait"
+    )
     study.cohorts = [*study.cohorts, control]
     section = study.config.causal.model_copy(update={"controls": [CONTROL]})
     study.config = study.config.model_copy(update={"causal": section})
@@ -70,7 +74,9 @@ def add_causal(study: Any, *, seed: int = 6, n_genes: int = GENES, cell_types: t
         sides[name] = write_population(folder / "population" / name, truth if name == POPULATION else truth.assign(alpha=0.0), rng, study.hostile)  # fmt: skip
     dml = write_cells(folder / "cells" / CELLS, truth, rng, study, cell_types)
     for name in (POPULATION, CONTROL):
-        write_agreement(folder / "agreement" / name / CELLS, sides[name], dml, rng, study, control=name == CONTROL)
+        write_agreement(
+            folder / "agreement" / name / CELLS, sides[name], dml, rng, study, control=name == CONTROL
+        )
 
 
 # ---- population ----
@@ -78,7 +84,9 @@ def add_causal(study: Any, *, seed: int = 6, n_genes: int = GENES, cell_types: t
 
 def write_population(here: Path, truth: pd.DataFrame, rng: np.random.Generator, hostile: str) -> pd.DataFrame:
     n = len(truth)
-    base = truth[["ensembl_id", "gene", "chromosome", "position"]].set_axis(["gene", "symbol", "chromosome", "position"], axis=1)
+    base = truth[["ensembl_id", "gene", "chromosome", "position"]].set_axis(
+        ["gene", "symbol", "chromosome", "position"], axis=1
+    )
     se = rng.uniform(0.006, 0.05, n)
     alpha = truth["alpha"].to_numpy() + rng.normal(0, se)
     shrink = rng.uniform(0.02, 0.95, n)
@@ -92,7 +100,21 @@ def write_population(here: Path, truth: pd.DataFrame, rng: np.random.Generator, 
         n_outliers=rng.integers(0, 2, n), outliers="", z=z, low=alpha - 1.96 * se, high=alpha + 1.96 * se,
         flags=np.where(bare, "no_instruments", np.where(n_snps < 3, "few_variants", "")),
     )  # fmt: skip
-    numbers = ["alpha", "se", "p", "alpha_published", "se_published", "p_published", "q", "q_p", "condition", "conditional_f", "z", "low", "high"]
+    numbers = [
+        "alpha",
+        "se",
+        "p",
+        "alpha_published",
+        "se_published",
+        "p_published",
+        "q",
+        "q_p",
+        "condition",
+        "conditional_f",
+        "z",
+        "low",
+        "high",
+    ]
     twmr.loc[bare, numbers] = np.nan
     twmr["fdr"] = np.nan
     twmr.loc[~bare, "fdr"] = fdr_of(twmr.loc[~bare, "p"])
@@ -124,7 +146,9 @@ def write_population(here: Path, truth: pd.DataFrame, rng: np.random.Generator, 
     return twmr
 
 
-def variants_of(base: pd.DataFrame, alpha: Any, n_snps: Any, rng: np.random.Generator, hostile: str) -> pd.DataFrame:
+def variants_of(
+    base: pd.DataFrame, alpha: Any, n_snps: Any, rng: np.random.Generator, hostile: str
+) -> pd.DataFrame:
     """instruments.parquet: the kept variants of every gene and five that were dropped."""
     rows = []
     for place, gene in enumerate(base.to_dict("records")):
@@ -144,7 +168,9 @@ def variants_of(base: pd.DataFrame, alpha: Any, n_snps: Any, rng: np.random.Gene
 # ---- single cells ----
 
 
-def write_cells(here: Path, truth: pd.DataFrame, rng: np.random.Generator, study: Any, cell_types: tuple[str, ...]) -> pd.DataFrame:
+def write_cells(
+    here: Path, truth: pd.DataFrame, rng: np.random.Generator, study: Any, cell_types: tuple[str, ...]
+) -> pd.DataFrame:
     from scipy.stats import t as student
 
     parts, others = [], []
@@ -161,7 +187,10 @@ def write_cells(here: Path, truth: pd.DataFrame, rng: np.random.Generator, study
             "n_cases": 6, "mean_expression": rng.gamma(2, 0.5, n), "share_expressed": rng.uniform(0, 1, n), "repeats_spread": se / 10,
             "robustness_value": rng.uniform(0, 0.5, n), "p_naive": p_of(statistic * 4), "flags": np.where(np.arange(n) % 30 == 0, "rarely_expressed", ""),
         })  # fmt: skip
-        own.loc[np.arange(n) % 30 == 0, ["theta", "se", "low", "high", "statistic", "p", "fdr", "theta_sd", "p_naive"]] = np.nan
+        own.loc[
+            np.arange(n) % 30 == 0,
+            ["theta", "se", "low", "high", "statistic", "p", "fdr", "theta_sd", "p_naive"],
+        ] = np.nan
         parts.append(own)
         top = own.nsmallest(15, "p")
         for variant in ("partialling_out:lasso", "iv_type:ridge", "irm:ridge", "pseudobulk"):
@@ -169,24 +198,27 @@ def write_cells(here: Path, truth: pd.DataFrame, rng: np.random.Generator, study
             others.append(top[["cell_type", "gene", "ensembl_id"]].assign(
                 variant=variant, theta=wobble * top["se"], se=top["se"], statistic=wobble, df=10.0, p=2 * student.sf(np.abs(wobble), 10), r2_outcome=0.1,
                 r2_treatment=0.2, flags=""))  # fmt: skip
-    dml = pd.concat(parts, ignore_index=True)
+    dml, donor = pd.concat(parts, ignore_index=True), study.samples[CELLS][0]
     write_parquet(here / "dml.parquet", dml)
     write_parquet(here / "dml_others.parquet", pd.concat(others, ignore_index=True))
-    donor = study.samples[CELLS][0]
     write_json(here / "dml.json", {
-        "cohort": CELLS, "learner": "ridge", "score": "partialling_out", "inference": "t", "folds": 5, "repeats": 5,
-        "cell_types": [{"cell_type": name, "n_cells": 520, "n_donors": 12, "n_cases": 6, "n_genes": len(truth)} for name in cell_types],
-        "skipped_cell_types": {"platelet": f"2 donors in the arm case{study.hostile}"}, "lambda_gc": dict.fromkeys(cell_types, 1.03),
-        "covariates": {"used": ["library_size", "batch"], "missing": ["age"], "dropped": []},
-        "overlap": {name: {"clipped_share": 0.02, "low": 0.1, "high": 0.9} for name in cell_types},
+        "cohort": CELLS, "learner": "ridge", "score": "partialling_out", "inference": "t", "folds": 5, "repeats": 5, "latents": 16,
+        "cell_types": [{"cell_type": name, "n_cells": 520, "n_donors": 12, "n_cases": 6, "n_genes": len(truth), "few_cells": [donor],
+                        "covariates_used": ["library_size", "batch"], "covariates_dropped": {"sex": "in one arm alone"}, "lambda_gc": 1.03,
+                        "overlap": {"clipped_share": 0.02, "low": 0.1, "high": 0.9}} for name in cell_types],
+        "skipped": {"platelet": f"2 donors in the arm case, such as {donor}{study.hostile}"}, "covariates_missing": ["age"],
         "messages": [f"donor {donor} has few cells and was left out of B cell{study.hostile}"],
     })  # fmt: skip
-    write_parquet(here / "latent.parquet", pd.DataFrame({"cell": ["a", "b"], "fold": [0, 1], "l0": [0.1, 0.2]}))
+    write_parquet(
+        here / "latent.parquet", pd.DataFrame({"cell": ["a", "b"], "fold": [0, 1], "l0": [0.1, 0.2]})
+    )
     write_json(here / "denoising.json", {
-        "genes": 2000, "latent": 16, "likelihood": "nb", "seconds": 31.0, "folds": 3,
-        "reconstruction": {"held_out_nll": 0.412, "mean_nll": 0.471, "pca_nll": 0.433},
-        "mixing": {"batch": 0.91, "donor": 0.84}, "permuted_labels": {"p": 0.42, "auc": 0.51},
-        "messages": [f"learned without labels{study.hostile}"],
+        "n_cells": 3120, "n_genes": 2000, "n_donors": 12, "n_pathways": 300, "settings": {"latent": 16}, "notes": [f"no batches{study.hostile}"], "seconds": 31.0,
+        "folds": [{"donors": 4, "cells": 1040, "epochs": 30, "best_epoch": 25, "validation": [0.4]}] * 3, "agreement_of_networks": [0.9, 0.8],
+        "reconstruction": {"left_out": True, "n_cells": 1152, "best": "network",
+                           "nll_per_count": {"network": 0.412, "gene_mean": 0.471, "pca": 0.433, "neighbours": 0.44}},
+        "mixing": {"network": {"donors": 0.02, "batches": 0.01}, "pca": {"donors": 0.05, "batches": None}},
+        "permuted_labels": {"rejected": 0.049, "permutations": 500, "sd": 0.002},
     })  # fmt: skip
     return dml
 
@@ -194,14 +226,32 @@ def write_cells(here: Path, truth: pd.DataFrame, rng: np.random.Generator, study
 # ---- agreement ----
 
 
-def write_agreement(here: Path, twmr: pd.DataFrame, dml: pd.DataFrame, rng: np.random.Generator, study: Any, *, control: bool) -> None:
+def write_agreement(
+    here: Path, twmr: pd.DataFrame, dml: pd.DataFrame, rng: np.random.Generator, study: Any, *, control: bool
+) -> None:
     rows, genes, stability, pathways, agreement = [], [], [], [], []
     donors = study.samples[CELLS]
     names = [f"Pathway {place}{study.hostile if place == 0 else ''}" for place in range(30)]
     nes = rng.normal(0, 1.4, len(names))
-    pathways.append(pd.DataFrame({"side": "population", "pathway": names, "nes": nes, "p": p_of(nes), "fdr": fdr_of(p_of(nes)), "leading_edge": "GEN00001;GEN00002"}))
+    pathways.append(
+        pd.DataFrame(
+            {
+                "side": "population",
+                "pathway": names,
+                "nes": nes,
+                "p": p_of(nes),
+                "fdr": fdr_of(p_of(nes)),
+                "leading_edge": "GEN00001;GEN00002",
+            }
+        )
+    )
     for cell_type in dict.fromkeys(dml["cell_type"]):
-        own = dml[dml["cell_type"] == cell_type].merge(twmr[["gene", "symbol", "chromosome", "position", "z", "p", "alpha", "se"]], left_on="ensembl_id", right_on="gene", suffixes=("", "_t"))
+        own = dml[dml["cell_type"] == cell_type].merge(
+            twmr[["gene", "symbol", "chromosome", "position", "z", "p", "alpha", "se"]],
+            left_on="ensembl_id",
+            right_on="gene",
+            suffixes=("", "_t"),
+        )
         own = own.dropna(subset=["z", "statistic"])
         r = float(np.corrcoef(own["z"], own["statistic"])[0, 1])
         same = np.sign(own["z"]) == np.sign(own["statistic"])
@@ -219,10 +269,38 @@ def write_agreement(here: Path, twmr: pd.DataFrame, dml: pd.DataFrame, rng: np.r
             "stratum": 1, "same_sign": same,
         }))  # fmt: skip
         for kind, left_out in (("chromosome", [str(one) for one in range(1, 23)]), ("donor", donors)):
-            stability.append(pd.DataFrame({"cell_type": cell_type, "left_out": left_out, "kind": kind, "r": r + rng.normal(0, 0.02, len(left_out))}))
+            stability.append(
+                pd.DataFrame(
+                    {
+                        "cell_type": cell_type,
+                        "left_out": left_out,
+                        "kind": kind,
+                        "r": r + rng.normal(0, 0.02, len(left_out)),
+                    }
+                )
+            )
         theirs = 0.7 * nes * (cell_type in ACTIVE) + rng.normal(0, 1, len(names))
-        pathways.append(pd.DataFrame({"side": cell_type, "pathway": names, "nes": theirs, "p": p_of(theirs), "fdr": fdr_of(p_of(theirs)), "leading_edge": "GEN00001;GEN00003"}))
-        agreement.append({"cell_type": cell_type, "r": float(np.corrcoef(nes, theirs)[0, 1]), "p": 0.01, "n_pathways": len(names), "shared": 2})
+        pathways.append(
+            pd.DataFrame(
+                {
+                    "side": cell_type,
+                    "pathway": names,
+                    "nes": theirs,
+                    "p": p_of(theirs),
+                    "fdr": fdr_of(p_of(theirs)),
+                    "leading_edge": "GEN00001;GEN00003",
+                }
+            )
+        )
+        agreement.append(
+            {
+                "cell_type": cell_type,
+                "r": float(np.corrcoef(nes, theirs)[0, 1]),
+                "p": 0.01,
+                "n_pathways": len(names),
+                "shared": 2,
+            }
+        )
     table = pd.DataFrame(rows)
     table["fdr"] = fdr_of(table["p_permutation"])
     write_parquet(here / "concordance.parquet", table)

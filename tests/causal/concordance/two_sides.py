@@ -64,8 +64,8 @@ def two_sides(
         cells.append(pd.DataFrame(table))
         for donor in range(n_donors):
             kept = np.arange(n_donors) != donor
-            part, part_error, _ = _tests(values[kept], sick[kept])
-            left_out.append(pd.DataFrame({"cell_type": TYPES[t], "gene": names, "left_out": f"D{donor:02d}", "statistic": part / part_error}))  # fmt: skip
+            part, _, _ = _tests(values[kept], sick[kept])
+            left_out.append(pd.DataFrame({"cell_type": TYPES[t], "gene": names, "left_out": f"D{donor:02d}", "statistic": part / error}))  # fmt: skip
     population = pd.DataFrame({"gene": names, "symbol": [f"G{number}" for number in range(n_genes)], "chromosome": (1 + block * 22 // (block.max() + 1)).astype(str), "position": block * 5e6 + rng.uniform(0, 4e5, n_genes), "alpha": alpha, "se": se, "z": alpha / se, "flags": ""})  # fmt: skip
     return TwoSides(population, pd.concat(cells, ignore_index=True), pd.concat(left_out, ignore_index=True), TYPES[:n_active] if signal != "none" else (), true_r)  # fmt: skip
 

@@ -1,8 +1,10 @@
 """The correlation of the true effects: errors of estimation on both sides make the observed one too small.
 
-On the scale of z the noise of a gene has variance 1, so the reliability of a side is 1 - noise / Var z over
-genes, and the corrected correlation is r / sqrt(reliability x · reliability y). Where a side's spread cannot
-be told from noise there is nothing to correct by, and no number is given.
+The reliability of a side is 1 - (mean squared standard error) / (variance of the estimates over genes), and
+the corrected correlation is r / sqrt(reliability x · reliability y). The population side is taken as z (its
+standard errors are then 1), the cell side as effects per standard deviation of expression with their standard
+errors: normal scores of few donors are squeezed where effects are large, and would correct by too little.
+Where a side's spread cannot be told from noise there is nothing to correct by, and no number is given.
 
 References
 ----------
@@ -42,15 +44,17 @@ class Corrected:
 
 
 def corrected(
-    *, x: Floats, y: Floats, block: Numbers, draws: Floats, widening: float = 1.0, shared_noise: float = 0.0
+    *, x: Floats, y: Floats, se_y: Floats, block: Numbers, draws: Floats, widening: float = 1.0,
+    shared_noise: float = 0.0,
 ) -> Corrected:  # fmt: skip
-    """Correct the correlation of x and y (g,), z-scores; `draws` (n, blocks) as `block_draws` gives them.
+    """Correct the correlation of x (g,), z-scores, and y (g,), effects with standard errors `se_y`.
 
-    `shared_noise`: share of y's noise that all genes have in common, which spreads no genes.
+    `draws` (n, blocks) as `block_draws` gives them; `shared_noise`: share of y's noise that all genes have in
+    common, which spreads no genes.
     """
-    noise_y = 1.0 - shared_noise
     every = np.concatenate([np.ones((1, draws.shape[1])), draws])[:, block]
     found = moments(x, y, every)
+    noise_y = (1.0 - shared_noise) * (every @ se_y**2) / found.n
     with np.errstate(invalid="ignore", divide="ignore"):
         reliable_x, reliable_y = 1.0 - 1.0 / found.variance_x, 1.0 - noise_y / found.variance_y
         product = (found.variance_x - 1.0) * (found.variance_y - noise_y)

@@ -79,7 +79,8 @@ def figures_of(
     r = pearson(x, y)
     low, high = correlation_interval(r, moments(x, y, draws[:, block]).r, **stretch)
     true = corrected(
-        x=x, y=y, block=block, draws=draws, shared_noise=0.0 if test is None else test.shared_noise, **stretch
+        x=x, y=genes.scaled, se_y=genes.scaled_se, block=block, draws=draws,
+        shared_noise=0.0 if test is None else test.shared_noise, **stretch,
     )  # fmt: skip
     line = deming(
         x=genes.alpha, y=genes.scaled, se_x=genes.alpha_se, se_y=genes.scaled_se, block=block, draws=draws,

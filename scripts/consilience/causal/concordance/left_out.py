@@ -30,7 +30,11 @@ class LeftOut:
 
 
 def left_out_of(table: pd.DataFrame, shared: Shared, *, where: str) -> dict[str, LeftOut]:
-    """Of each shared cell type. A statistic without a donor has one degree of freedom less than with all."""
+    """Of each shared cell type.
+
+    A statistic is the effect without a donor in the standard errors of all donors, so that it differs from
+    the whole's by that donor's part alone; it becomes a normal score the same way as the whole's.
+    """
     if missing := [name for name in COLUMNS if name not in table.columns]:
         raise DataError("columns are missing", where=where, value=", ".join(missing),
                         allowed=", ".join(COLUMNS))  # fmt: skip
@@ -55,5 +59,4 @@ def _one(part: pd.DataFrame, columns: Mapping[str, int], df: Floats) -> LeftOut:
     z[row[there], column[there].astype(np.intp)] = part["statistic"].to_numpy(dtype=np.float64)[there]
     # a donor whose leaving out leaves nothing (an arm would be empty) is no information on any gene
     known = np.isfinite(z).any(axis=1)
-    freedom = np.where(np.isfinite(df), np.maximum(df - 1.0, 1.0), np.nan)
-    return LeftOut(tuple(np.array(donors, dtype=object)[known]), normal_scores(z[known], freedom))
+    return LeftOut(tuple(np.array(donors, dtype=object)[known]), normal_scores(z[known], df))

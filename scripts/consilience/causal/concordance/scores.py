@@ -16,7 +16,7 @@ FARTHEST = 37.0
 
 
 def normal_scores(statistic: Floats, df: Floats) -> Floats:
-    """Normal scores with the sign and the two-sided p of t (any shape); df NaN or infinite: taken as z already.
+    """Normal scores with the sign and the two-sided p of t (any shape); without df: taken as z.
 
     Through logarithms, so that a p below the smallest double still has its score.
     """
@@ -33,7 +33,7 @@ def normal_scores(statistic: Floats, df: Floats) -> Floats:
 
 
 def scores_of_p(p: Floats, sign: Floats) -> Floats:
-    """Normal scores with this sign and two-sided p, for tables that give a p-value without degrees of freedom."""
+    """Normal scores with this sign and two-sided p, for tables without degrees of freedom."""
     with np.errstate(divide="ignore"):
         size = _upper_normal(np.log(np.asarray(p, dtype=np.float64)) - np.log(2.0))
     found: Floats = np.sign(sign) * np.minimum(size, FARTHEST)

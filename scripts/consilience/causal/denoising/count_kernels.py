@@ -8,8 +8,8 @@ import numpy as np
 
 from consilience.foundation.compiled import compiled
 
-FEW = 24
-"""Up to this count the gamma functions are products and sums of a few terms."""
+FEW = 12
+"""Up to this count the terms of a gene are tabulated."""
 
 
 @compiled
@@ -27,26 +27,26 @@ def digamma(x: float) -> float:
 
 
 @compiled
-def gamma_terms(
-    counts: np.ndarray, size: np.ndarray, rows: np.ndarray, slopes: np.ndarray
-) -> None:
+def gamma_terms(counts: np.ndarray, size: np.ndarray, rows: np.ndarray, slopes: np.ndarray) -> None:
     """Fill `rows` (B,) with Σ log Γ(x + θ) / (Γ(θ) x!), `slopes` (B, G; zeros given) with θ (ψ(x + θ) − ψ(θ))."""
     n, n_genes = counts.shape
+    values, steps = np.zeros((n_genes, FEW + 1)), np.zeros((n_genes, FEW + 1))
+    for gene in range(n_genes):
+        theta = size[gene]
+        for step in range(FEW):
+            values[gene, step + 1] = values[gene, step] + math.log((theta + step) / (step + 1.0))
+            steps[gene, step + 1] = steps[gene, step] + theta / (theta + step)
     for row in range(n):
         total = 0.0
         for gene in range(n_genes):
             count = counts[row, gene]
             if count == 0:
                 continue
-            theta = size[gene]
             if count <= FEW:
-                product, harmonic = 1.0, 0.0
-                for step in range(int(count)):
-                    product *= (theta + step) / (step + 1.0)
-                    harmonic += 1.0 / (theta + step)
-                total += math.log(product)
-                slopes[row, gene] = theta * harmonic
+                total += values[gene, int(count)]
+                slopes[row, gene] = steps[gene, int(count)]
             else:
+                theta = size[gene]
                 total += math.lgamma(count + theta) - math.lgamma(theta) - math.lgamma(count + 1.0)
                 slopes[row, gene] = theta * (digamma(count + theta) - digamma(theta))
         rows[row] = total

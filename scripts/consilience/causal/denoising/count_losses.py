@@ -52,6 +52,11 @@ def _gamma_terms(counts: torch.Tensor, size: torch.Tensor) -> tuple[torch.Tensor
         sums, slopes = torch.empty(len(counts), dtype=torch.float64), torch.zeros_like(counts)
         gamma_terms(counts.detach().numpy(), size.detach().double().numpy(), sums.numpy(), slopes.numpy())
         return sums.to(counts.dtype), slopes
+    return gamma_terms_of_torch(counts, size)
+
+
+def gamma_terms_of_torch(counts: torch.Tensor, size: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same on any device."""
     rows, genes = torch.nonzero(counts, as_tuple=True)
     seen, theta = counts[rows, genes].double(), size.double()[genes]
     each = torch.lgamma(seen + theta) - torch.lgamma(theta) - torch.lgamma(seen + 1)

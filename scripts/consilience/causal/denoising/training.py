@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 POOL, WATCHED = 32_768, 512
 """Cells in memory at a time, and cells of the donors left out that tell when to stop."""
-BATCH, EPOCH_STEPS, EPOCHS, PATIENCE = 128, 20, 40, 6
+BATCH, EPOCH_STEPS, EPOCHS, PATIENCE = 128, 20, 20, 5
 POOL_EPOCHS = 10
 """Epochs before the next pool is read, where a cohort has several."""
-RATE, SMALL_RATE = 3e-3, 1e-3
+RATE, SMALL_RATE = 1e-2, 3e-4
 """Adam's learning rates: of the decoder, and of the encoder."""
 LEFT_OUT = 0.15
 DONOR_SIZE, DONOR_SD = 8, 0.3
@@ -185,7 +185,7 @@ def _fit(
     result = fit(
         players=[Player("denoising", network, _adam(network), loss)], batches=batches, seed=seed,
         device=recipe.device, precision="float32", label="denoising",
-        schedule=Schedule(max(1, round(EPOCHS * recipe.effort)), EPOCH_STEPS, clip_norm=10.0, monitor=monitor,
+        schedule=Schedule(max(1, round(EPOCHS * recipe.effort)), EPOCH_STEPS, rate="cosine", clip_norm=10.0, monitor=monitor,
                           patience=PATIENCE if held.n else None),
         validate=validate if held.n else None,
     )  # fmt: skip

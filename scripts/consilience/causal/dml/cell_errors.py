@@ -80,6 +80,12 @@ def _dense_sums(left: Floats, outcome: Floats, sums: Floats) -> None:
     products = left * outcome[:, None]
     squares = left**2
     for place, (one, other) in enumerate(
-        ((left, left), (left, outcome[:, None]), (products, products), (squares, products), (squares, squares))
+        (
+            (left, left),
+            (left, outcome[:, None]),
+            (products, products),
+            (squares, products),
+            (squares, squares),
+        )
     ):
         sums[place] += np.einsum("ng,ng->g", one, np.broadcast_to(other, one.shape))

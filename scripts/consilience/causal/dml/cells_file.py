@@ -52,7 +52,8 @@ class CellSource:
 @dataclass(frozen=True)
 class TypePlan:
     """One cell type: `rows` (n,) of the file sorted by donor (in a donor as in the file), `donors` (m,) names,
-    `donor` (n,), `disease` (m,); `few` names of donors left out because they have too few cells."""
+    `donor` (n,), `disease` (m,); `few` names of donors left out because they have too few cells.
+    """
 
     cell_type: str
     rows: npt.NDArray[np.int64]
@@ -106,7 +107,9 @@ def read_latents(path: Path, *, names: npt.NDArray[np.bytes_], where: str) -> Fl
                         allowed="columns cell, l0, l1, …")  # fmt: skip
     known = table["cell"].astype(str).to_numpy().astype("S")
     order = np.argsort(known, kind="stable")
-    place = np.minimum(np.searchsorted(known[order], names), known.size - 1) if known.size else np.zeros(0, int)
+    place = (
+        np.minimum(np.searchsorted(known[order], names), known.size - 1) if known.size else np.zeros(0, int)
+    )
     absent = known[order][place] != names if known.size else np.ones(names.size, dtype=bool)
     if absent.any():
         raise DataError("cells have no latent numbers", where=shown(path),

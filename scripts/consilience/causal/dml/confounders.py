@@ -29,7 +29,8 @@ ALIASED = 1e-6
 @dataclass(frozen=True)
 class Confounders:
     """`values` (n, p) standardised; `names` (p,); `dropped` name -> why; `used` the columns asked for that are in;
-    `gaps` column -> share of cells without a value (filled with the mean, and told by a column of their own)."""
+    `gaps` column -> share of cells without a value (filled with the mean, and told by a column of their own).
+    """
 
     values: Floats
     names: tuple[str, ...]
@@ -127,9 +128,7 @@ def _one_arm_each(labels: Labels, donor: npt.NDArray[np.intp], disease: Floats) 
     return levels.size > 1 and all(np.ptp(arm[labels.codes == level]) == 0 for level in levels)
 
 
-def independent(
-    parts: list[tuple[str, Floats]], *, n: int
-) -> tuple[Floats, tuple[str, ...], dict[str, str]]:
+def independent(parts: list[tuple[str, Floats]], *, n: int) -> tuple[Floats, tuple[str, ...], dict[str, str]]:
     """Standardised columns (n, p) that are no sums of the columns before them; names; what was left out and why."""
     dropped: dict[str, str] = {}
     kept: list[tuple[str, Floats]] = []

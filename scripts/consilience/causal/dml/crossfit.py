@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from consilience.causal.dml.scores import (
-    CLIP,
     clipped,
     doubly_robust,
     iv_type,
@@ -52,11 +51,14 @@ def cross_predicted(
 
 def crossfit_scores(
     *, confounders: Floats, outcome: Floats, treatment: Floats, donor: Places, folds: Places,
-    fit_predict: FitPredict, score: Score = "partialling_out", seed: int,
+    fit_predict: FitPredict, score: Score = "partialling_out", seed: int, normalise: bool = False,
 ) -> DonorScores:  # fmt: skip
-    """Scores of g genes for one division: `treatment` (n, g) expression (0 and 1 for irm), `folds` (m,) of donors."""
+    """Scores of g genes for one division: `treatment` (n, g) expression (0 and 1 for irm), `folds` (m,).
+
+    `normalise`: irm with inverse propensity weights that average to 1.
+    """
     if score == "irm":
-        return _interactive(confounders, outcome, treatment, donor, folds, fit_predict, seed)
+        return _interactive(confounders, outcome, treatment, donor, folds, fit_predict, seed, normalise)
 
     def predicted(targets: Floats) -> Floats:
         return cross_predicted(
@@ -78,14 +80,16 @@ def crossfit_scores(
 
 def _interactive(
     confounders: Floats, outcome: Floats, treatment: Floats, donor: Places, folds: Places,
-    fit_predict: FitPredict, seed: int,
+    fit_predict: FitPredict, seed: int, normalise: bool,
 ) -> DonorScores:  # fmt: skip
-    nuisances = interactive_nuisances(
+    g0, g1, propensity = interactive_nuisances(
         confounders=confounders, outcome=outcome, treatment=treatment, donor=donor, folds=folds,
         fit_predict=fit_predict, seed=seed,
     )  # fmt: skip
-    g0, g1, propensity = nuisances
-    b, a = doubly_robust(outcome=outcome, treatment=treatment, g0=g0, g1=g1, propensity=clipped(propensity))
+    weighting = clipped(propensity)
+    if normalise:
+        weighting = normalised(weighting, treatment=treatment)
+    b, a = doubly_robust(outcome=outcome, treatment=treatment, g0=g0, g1=g1, propensity=weighting)
     return summed(b=b, a=a, donor=donor, folds=folds, outcome=outcome,
                   predicted_outcome=np.where(treatment > 0, g1, g0), treatment=treatment,
                   predicted_treatment=propensity)  # fmt: skip
@@ -99,18 +103,21 @@ def interactive_nuisances(
 
     NaN for a gene whose treatment has a level with fewer than MIN_CELLS training cells in a fold.
     """
-    given = {"confounders": confounders, "donor": donor, "folds": folds, "fit_predict": fit_predict}
     sound = _both_levels(treatment, folds[donor])
     g0, g1, propensity = (np.full(treatment.shape, np.nan) for _ in range(3))
-    if not sound.any():
-        return g0, g1, propensity
-    propensity[:, sound] = cross_predicted(targets=treatment[:, sound], kind="probability", seed=seed, **given)  # type: ignore[arg-type]
+
+    def predicted(targets: Floats, kind: Kind, trained_on: npt.NDArray[np.bool_] | None = None) -> Floats:
+        return cross_predicted(
+            confounders=confounders, targets=targets, donor=donor, folds=folds, fit_predict=fit_predict,
+            kind=kind, seed=seed, trained_on=trained_on,
+        )  # fmt: skip
+
+    if sound.any():
+        propensity[:, sound] = predicted(treatment[:, sound], "probability")
     for gene in np.flatnonzero(sound):
         treated = treatment[:, gene] > 0
-        for made, those in ((g0, ~treated), (g1, treated)):
-            made[:, gene] = cross_predicted(
-                targets=outcome[:, None], kind="value", seed=seed, trained_on=those, **given  # type: ignore[arg-type]
-            )[:, 0]  # fmt: skip
+        g0[:, gene] = predicted(outcome[:, None], "value", ~treated)[:, 0]
+        g1[:, gene] = predicted(outcome[:, None], "value", treated)[:, 0]
     return g0, g1, propensity
 
 
@@ -121,5 +128,3 @@ def _both_levels(treatment: Floats, fold_of_cell: Places) -> npt.NDArray[np.bool
     cells = np.array([[int((fold_of_cell != fold).sum())] for fold in range(n_folds)])
     return np.minimum(treated, cells - treated).min(0) >= MIN_CELLS
 
-
-__all__ = ["CLIP", "cross_predicted", "crossfit_scores", "interactive_nuisances", "normalised"]

@@ -76,7 +76,7 @@ def clustered_se(scores: DonorScores) -> Floats:
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:
-    """top / bottom, NaN where the bottom is 0."""
+    """Top / bottom, NaN where the bottom is 0."""
     sound = np.broadcast_to(np.asarray(bottom) != 0, np.broadcast_shapes(np.shape(top), np.shape(bottom)))
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(sound, np.divide(top, bottom), np.nan)

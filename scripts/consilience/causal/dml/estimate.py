@@ -134,8 +134,11 @@ def _from_sums(
             repeated[repeat].append(scored(division, chosen[repeat]))
         latest = [one[-1] for one in repeated]
         tests.append(
-            from_scores(latest) if score == "iv_type" else
-            from_moments(moments, disease=cells.disease, divisions=divisions, chosen=chosen, scores=latest)
+            from_scores(latest)
+            if score == "iv_type"
+            else from_moments(
+                moments, disease=cells.disease, divisions=divisions, chosen=chosen, scores=latest
+            )
         )
         for donor in range(len(without)):
             without[donor].append(scored(_without(divisions[0], donor), chosen[0]))

@@ -193,13 +193,18 @@ def donor_test(
     sound = (total > 0) & np.isfinite(theta) & np.isfinite(contrast.squares)
     trouble = np.where(sound, "", "no_variation").astype(object)
     made = {name: np.full(theta.size, np.nan) for name in ("se", "df")}
+    # weights may also differ between cells of one donor: that part meets the noise of cells alone
+    inside = left.within * np.maximum(
+        contrast.squares - (contrast.donors**2 / cells[:, None]).sum(0), 0.0
+    )
     if freedom < MIN_FREEDOM:
         trouble[sound], sound = "few_donor_freedom", np.zeros_like(sound)
     for one in np.unique(ratio[sound]):
         spread = 1.0 + one / cells
         wanted = np.stack([(contrast.donors[group] ** 2 * spread[group, None]).sum(0) for group in groups])
         forms = [quadratic_form(left.maker, spread, group) for group in groups]
-        seen = np.stack([(left.means[group] ** 2).sum(0) for group in groups])
+        weighted = left.means**2 / spread[:, None]
+        seen = np.stack([weighted[group].sum(0) for group in groups])
         traces = np.array([max(float(np.trace(form)), SINGULAR) for form in forms])
         variance = (wanted * seen / traces[:, None]).sum(0)
         share = np.round(wanted[0] / np.maximum(wanted.sum(0), 1e-300) / SHARE_STEP) * SHARE_STEP
@@ -210,7 +215,8 @@ def donor_test(
                        for weight, each, trace in zip(weights, forms, traces, strict=True))  # fmt: skip
             direction = contrast.donors[:, those] * np.sqrt(spread)[:, None]
             factor, df = student_of(np.asarray(form), direction)
-            made["se"][those], made["df"][those] = np.sqrt(variance[those]) * factor, df
+            made["se"][those] = np.sqrt(variance[those] * factor**2 + inside[those])
+            made["df"][those] = df
     short = sound & ~(made["df"] >= MIN_FREEDOM)
     trouble[short] = "few_donor_freedom"
     made["se"][short] = made["df"][short] = np.nan
@@ -225,8 +231,8 @@ def noise_ratio(*, between: Floats, within: Floats) -> Floats:
 
 
 def quadratic_form(maker: Floats, spread: Floats, group: npt.NDArray[np.bool_]) -> Floats:
-    """Σ of squared mean residuals over a group, as a form (m, m) in donors' standardised levels."""
-    rows = maker[group] * np.sqrt(spread)
+    """Σ of squared mean residuals / `spread` over a group, as a form (m, m) in donors' standardised levels."""
+    rows = maker[group] * np.sqrt(spread) / np.sqrt(spread[group, None])
     return rows.T @ rows
 
 

@@ -20,7 +20,8 @@ MIN_DONORS_SEEN = 3
 @dataclass(frozen=True)
 class SeenGenes:
     """Of each gene (G,) in n cells of a type: `cells` and `donors` in which it is seen, `mean` of its values; why it
-    is not estimated (`reason`, "" where it is)."""
+    is not estimated (`reason`, "" where it is).
+    """
 
     cells: npt.NDArray[np.int64]
     donors: npt.NDArray[np.int64]

@@ -34,12 +34,6 @@ def solve_ridge(gram: Floats, cross: Floats, *, penalty: float) -> Floats:
     return np.column_stack([cross[:, 0] / n - slopes @ means, slopes])
 
 
-def squared_errors(coefficients: Floats, *, gram: Floats, cross: Floats, squares: Floats) -> Floats:
-    """Σ (target - prediction)² (g,) over cells known by their sums; `squares` (g,) Σ target²."""
-    products = np.einsum("gq,gq->g", coefficients @ gram, coefficients)
-    return np.maximum(squares - 2 * np.einsum("gq,gq->g", coefficients, cross) + products, 0.0)
-
-
 def solve_each(gram: Floats, cross: Floats, *, chosen: npt.NDArray[np.intp], grid: Floats) -> Floats:
     """As `solve_ridge`, target by target with the penalty grid[chosen] (`chosen` (g,))."""
     coefficients = np.empty_like(cross)
@@ -60,10 +54,30 @@ def choose_penalties(*, grams: Floats, crosses: Floats, squares: Floats) -> npt.
     errors = np.zeros((len(PENALTIES), crosses.shape[1]))
     gram, cross = grams.sum(0), crosses.sum(0)
     for group in range(len(grams)):
-        rest_gram, rest_cross = gram - grams[group], cross - crosses[group]
-        for place, penalty in enumerate(PENALTIES):
-            fitted = solve_ridge(rest_gram, rest_cross, penalty=penalty * rest_gram[0, 0])
-            errors[place] += squared_errors(
-                fitted, gram=grams[group], cross=crosses[group], squares=squares[group]
-            )
+        errors += errors_on_grid(gram - grams[group], cross - crosses[group], gram=grams[group],
+                                 cross=crosses[group], squares=squares[group])  # fmt: skip
     return len(PENALTIES) - 1 - np.argmin(errors[::-1], axis=0)
+
+
+def errors_on_grid(
+    fitted_gram: Floats, fitted_cross: Floats, *, gram: Floats, cross: Floats, squares: Floats
+) -> Floats:
+    """Squared errors (penalties, g) on cells known by `gram`, `cross`, `squares` of fits to the `fitted_` sums.
+
+    What fits by `solve_ridge` for each of PENALTIES would have, with one decomposition for all of them.
+    """
+    n, size = fitted_gram[0, 0], gram[0, 0]
+    means, levels = fitted_gram[0, 1:] / n, fitted_cross[:, 0] / n
+    values, axes = np.linalg.eigh(fitted_gram[1:, 1:] - n * np.outer(means, means))
+    rotated = (fitted_cross[:, 1:] - np.outer(fitted_cross[:, 0], means)) @ axes
+    # the cells left out, around what the fit takes for the middle
+    shift = np.outer(gram[0, 1:], means)
+    held = axes.T @ (gram[1:, 1:] - shift - shift.T + size * np.outer(means, means)) @ axes
+    sums = cross[:, 0] - size * levels
+    with_target = (cross[:, 1:] - np.outer(levels, gram[0, 1:]) - np.outer(sums, means)) @ axes
+    around = squares - 2 * levels * cross[:, 0] + size * levels**2
+    errors = np.empty((len(PENALTIES), levels.size))
+    for place, penalty in enumerate(PENALTIES):
+        slopes = rotated / (np.maximum(values, 0.0) + penalty * n)
+        errors[place] = around + np.einsum("gp,gp->g", slopes @ held - 2 * with_target, slopes)
+    return errors

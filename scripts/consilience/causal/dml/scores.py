@@ -18,13 +18,13 @@ CLIP = 0.01
 
 
 def partialling_out(*, outcome: Floats, treatment: Floats, l: Floats, m: Floats) -> tuple[Floats, Floats]:  # noqa: E741
-    """b and a (n, G) from `outcome` (n,), `treatment` (n, G), l̂ = E[Y|X] (n,) and m̂ = E[D|X] (n, G)."""
+    """B and a (n, G) from `outcome` (n,), `treatment` (n, G), l̂ = E[Y|X] (n,) and m̂ = E[D|X] (n, G)."""
     left = treatment - m
     return left * (outcome - l)[:, None], left**2
 
 
 def iv_type(*, outcome: Floats, treatment: Floats, g: Floats, m: Floats) -> tuple[Floats, Floats]:
-    """b and a (n, G); ĝ (n, G) predicts what is left of the outcome without the effect, Y - θ·D, from X."""
+    """B and a (n, G); ĝ (n, G) predicts what is left of the outcome without the effect, Y - θ·D, from X."""
     left = treatment - m
     return left * (outcome[:, None] - g), left * treatment
 
@@ -44,7 +44,7 @@ def normalised(propensity: Floats, *, treatment: Floats) -> Floats:
 def doubly_robust(
     *, outcome: Floats, treatment: Floats, g0: Floats, g1: Floats, propensity: Floats
 ) -> tuple[Floats, Floats]:
-    """b and a = 1 (n, G) of the average effect of a treatment of 0 and 1 (AIPW, interactive model).
+    """B and a = 1 (n, G) of the average effect of a treatment of 0 and 1 (AIPW, interactive model).
 
     `g0`, `g1` (n, G) expected outcomes without and with it, `propensity` (n, G) within 0..1.
     """

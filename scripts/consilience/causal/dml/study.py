@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.causal.dml.cells import CellsOfType
-from consilience.causal.dml.cells_file import CellSource, Plan, TypePlan, batches, open_cells, plan_types, read_types
+from consilience.causal.dml.cells_file import (
+    CellSource,
+    Plan,
+    TypePlan,
+    batches,
+    open_cells,
+    plan_types,
+    read_types,
+)
 from consilience.causal.dml.confounders import Confounders, make_confounders
+from consilience.causal.dml.denoised import denoised_values
 from consilience.causal.dml.estimate import estimate
 from consilience.causal.dml.gene_choice import SeenGenes, seen_genes, with_genes
 from consilience.causal.dml.rows import LEFT_OUT, MAIN, left_out_rows, main_rows
@@ -93,11 +102,14 @@ def estimate_cohort(
         told.append(_told(one, found_rows=main) | more)
     import pandas as pd
 
-    tables = [
-        pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(columns))
-        for parts, columns in ((mains, MAIN), (varied, OTHERS), (withouts, LEFT_OUT))
-    ]
-    return Found(*tables, _record(source, plan, told, settings, time.perf_counter() - started))
+    def table(parts: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+        filled = [part for part in parts if len(part)]
+        return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(columns))
+
+    return Found(
+        table(mains, MAIN), table(varied, OTHERS), table(withouts, LEFT_OUT),
+        _record(source, plan, told, settings, time.perf_counter() - started),
+    )  # fmt: skip
 
 
 def open_types(
@@ -115,18 +127,18 @@ def open_types(
                 latents=None if source.latents is None else source.latents[one.rows],
                 donor=one.donor, disease=one.disease,
             )  # fmt: skip
-            kept: npt.NDArray[np.bool_] = seen.kept
-            treatment: Any = with_genes(matrix, kept)
-            del matrix
+            treatment: Any
             if settings.expression == "denoised":
-                from consilience.causal.dml.denoised import denoised_values
-
-                seen, kept, treatment = denoised_values(
+                del matrix
+                seen, treatment = denoised_values(
                     model=model, expression=expression, plan=one, seen=seen, genes=source.genes
                 )
+            else:
+                treatment = with_genes(matrix, seen.kept)
+                del matrix
             cells = CellsOfType(
                 one.cell_type, one.donors, one.donor, one.disease, confounders.values, confounders.names,
-                treatment, _of(source.genes, kept), _of(source.ensembl_ids, kept),
+                treatment, _of(source.genes, seen.kept), _of(source.ensembl_ids, seen.kept),
             )  # fmt: skip
             yield OpenType(one, cells, seen, confounders)
 
@@ -162,7 +174,9 @@ def _record(
                         f"{', '.join(plan.both_arms[:5])}")  # fmt: skip
     for name in sorted({name for one in told for name, why in one["covariates_dropped"].items()
                         if "one arm alone" in why}):  # fmt: skip
-        messages.append(f"disease cannot be told from {name}: it was left out, and effects may be its effects")
+        messages.append(
+            f"disease cannot be told from {name}: it was left out, and effects may be its effects"
+        )
     if source.missing:
         messages.append(f"no such columns of cells: {', '.join(source.missing)}")
     if not told:

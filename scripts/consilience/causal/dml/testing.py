@@ -39,11 +39,14 @@ def from_moments(
 
 def from_scores(scores: Sequence[DonorScores]) -> DonorTest:
     """Tests from scores summed up within donors alone: clustered errors, t with two degrees of freedom fewer than
-    donors, and errors wider by √(m / (m - 2))."""
+    donors, and errors wider by √(m / (m - 2)).
+    """
     from scipy.stats import t as student
 
     m = len(scores[0].cells)
-    theta, se = gather(np.stack([one.theta for one in scores]), np.stack([clustered_se(one) for one in scores]))
+    theta, se = gather(
+        np.stack([one.theta for one in scores]), np.stack([clustered_se(one) for one in scores])
+    )
     se = se * np.sqrt(m / max(m - 2, 1))
     df = np.full(theta.size, float(max(m - 2, 1)))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -63,7 +63,9 @@ def _rows(cells: CellsOfType, found: Estimates, variant: str) -> pd.DataFrame:
     def of(values: Any) -> Any:
         return np.where(sound, values, np.nan)
 
-    flags = np.where(found.collinear, "collinear", np.where(np.isfinite(found.theta), test.trouble, "no_variation"))
+    flags = np.where(
+        found.collinear, "collinear", np.where(np.isfinite(found.theta), test.trouble, "no_variation")
+    )
     return pd.DataFrame({
         "cell_type": cells.cell_type, "gene": list(cells.genes), "ensembl_id": list(cells.ensembl_ids),
         "variant": variant, "theta": of(found.theta), "se": of(test.se), "statistic": of(test.statistic),

@@ -3,8 +3,8 @@
 `prune` follows Porcu E et al. (Nat Commun 10:3300, 2019): (1) the focal gene's own cis-eQTLs, the stronger
 first, without those in LD with one before; (2) all other genes that these variants regulate; (3) further
 variants that regulate genes of this set and no others, strongest first, without those in LD with one before.
-So a neighbour's variant never displaces the focal gene's. `clump` stops after (2). A gene whose effects nearly
-the focal gene's cannot be told from it: it is left out (with the variants that came for it) and named.
+So a neighbour's variant never displaces the focal gene's. `clump` stops after (2). A gene whose effects are
+nearly the focal gene's cannot be told from it: it is left out (with the variants that came for it) and named.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def choose_instruments(
 
 @dataclass
 class _Model:
-    """A focal gene, the rows of its own instruments, the genes beside it (strongest first), those left out."""
+    """A focal gene, rows of its own instruments, genes beside it (strongest first), those left out."""
 
     gene: int
     own: Integers

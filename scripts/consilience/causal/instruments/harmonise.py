@@ -20,8 +20,9 @@ from consilience.causal.instruments.alleles import (
     match,
     strand_of,
 )
+from consilience.causal.instruments.ld_table import Locus
 from consilience.causal.instruments.reasons import CODES
-from consilience.causal.instruments.tables import Locus, Tables
+from consilience.causal.instruments.tables import Tables
 from consilience.foundation.errors import DataError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from consilience.causal.instruments.tables import Locus
+from consilience.causal.instruments.ld_table import Locus
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -1,13 +1,13 @@
 """Do effects and LD fit? Variants in strong LD must have effects whose signs the LD foretells.
 
 If variants i and j correlate by r with |r| >= 0.7 and both have |z| >= 3, then z_i and z_j have the sign of
-r between them, but for rare cases of two strong opposite signals in one place. In a matrix of another order, of
-r² instead of r, or of other alleles, they have it in about half of the pairs. This uses all variants of the
-eQTL table, before pruning, and needs no model of the signal.
+r between them, but for rare cases of two strong opposite signals in one place. In a matrix of another
+order, of r² instead of r, or of other alleles, they have it in about half of the pairs. This uses all
+variants of the eQTL table, before pruning, and needs no model of the signal.
 
 `inflation` is how far (z_i - r z_j)² / (1 - r²), j the stronger, lies above what one signal in a perfect
-panel gives (1): the statistic of DENTIST (Chen W et al. Nat Commun 12:7117, 2021). It is told, not judged: several
-signals in one place raise it as well.
+panel gives (1): the statistic of DENTIST (Chen W et al. Nat Commun 12:7117, 2021). It is told, not judged:
+several signals in one place raise it as well.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from consilience.causal.instruments.choose import Candidates
 from consilience.causal.instruments.ld import Ld
-from consilience.causal.instruments.tables import Locus
+from consilience.causal.instruments.ld_table import Locus
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -104,9 +104,9 @@ def judge_ld(
             doubtful = True
             name = {"eqtl": "eQTL table", "gwas": "GWAS"}[what]
             alarms.append(
-                f"effects of the {name} and LD contradict each other: in {one.n_agree:,} of {one.n:,} pairs of "
-                f"variants with |r| of {STRONG_R} or more the signs agree ({one.share:.0%}; nearly all are "
-                "due, one half by chance): LD in another order of variants, of other alleles, or r² instead "
+                f"effects of the {name} and LD contradict each other: in {one.n_agree:,} of {one.n:,} pairs "
+                f"of variants with |r| of {STRONG_R} or more the signs agree ({one.share:.0%}; nearly all "
+                "should, half do by chance): LD in another order, of other alleles, or r² instead "
                 "of r? All genes are marked ld_doubtful"
             )
     record = {

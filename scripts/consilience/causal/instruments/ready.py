@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from consilience.causal.instruments.choose import Candidates, Chosen
-from consilience.causal.instruments.tables import Locus, Tables
+from consilience.causal.instruments.ld_table import Locus
+from consilience.causal.instruments.tables import Tables
 
 
 def is_ready(tables: Tables) -> bool:

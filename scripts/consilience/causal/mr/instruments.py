@@ -122,7 +122,7 @@ def judged_ld(ld: Floats) -> tuple[Mask, Mask]:
     g, n = ld.shape[:2]
     if n == 0:
         return np.zeros(g, dtype=bool), np.zeros(g, dtype=bool)
-    finite = np.isfinite(ld).all(axis=(1, 2))
+    finite = np.asarray(np.isfinite(ld).all(axis=(1, 2)))
     whole = np.where(finite[:, None, None], ld, np.eye(n))
     fine = finite & (np.abs(whole) <= 1 + ASYMMETRY).all(axis=(1, 2))
     fine &= (np.abs(whole - whole.transpose(0, 2, 1)) <= ASYMMETRY).all(axis=(1, 2))

@@ -24,8 +24,7 @@ class Fit:
     """Lines through g clouds of n variants: m coefficients each (the exposure's effect last).
 
     `coefficients` (g, m), `covariance` (g, m, m) for errors as given, `q` (g,) weighted sum of squared
-    residuals, `q_df` = n - m. `gain` (g, n) derivatives of the effect by the outcome effects, `lever` (g, n)
-    by the exposure effects.
+    residuals, `q_df` = n - m. `gain` (g, n) derivatives of the effect by the outcome effects.
     """
 
     coefficients: Floats
@@ -33,7 +32,6 @@ class Fit:
     q: Floats
     q_df: int
     gain: Floats
-    lever: Floats
 
     @property
     def effect(self) -> Floats:
@@ -48,7 +46,7 @@ class Fit:
     @property
     def scale(self) -> Floats:
         """Residual standard error (g,), 1 where variants differ as much as their errors say; not below 1."""
-        return np.sqrt(np.maximum(self.q / max(self.q_df, 1), 1.0))
+        return residual_scale(self.q, self.q_df)
 
 
 def fit(instruments: Instruments, *, intercept: bool, ld: bool) -> Fit:
@@ -63,11 +61,9 @@ def fit(instruments: Instruments, *, intercept: bool, ld: bool) -> Fit:
     coefficients = covariance @ (transposed @ white_y)
     residual = white_y - white_x @ coefficients
     gain = whitened(instruments, white_x @ covariance[:, :, -1:], ld=ld, transposed=True)[..., 0]
-    back = whitened(instruments, residual, ld=ld, transposed=True)[..., 0]
-    lever = covariance[:, -1, -1, None] * back - coefficients[:, -1] * gain
     return Fit(
         coefficients[..., 0], covariance, np.sum(residual[..., 0] ** 2, axis=1),
-        x.shape[1] - x.shape[2], gain, lever,
+        x.shape[1] - x.shape[2], gain,
     )  # fmt: skip
 
 
@@ -82,12 +78,33 @@ def whitened(instruments: Instruments, values: Floats, *, ld: bool, transposed: 
     return np.asarray(np.linalg.solve(factor, values * scale))
 
 
-def exposure_variance(instruments: Instruments, lever: Floats, *, ld: bool) -> Floats:
-    """What the errors of the exposure effects add to the variance of the effect (g,), by the delta method."""
-    moved = lever * instruments.se_exp
-    if not ld:
-        return np.sum(moved**2, axis=1)
-    return np.asarray(np.einsum("gi,gij,gj->g", moved, instruments.ld, moved))
+def residual_scale(q: Floats, q_df: int) -> Floats:
+    """Residual standard error (g,), not below 1."""
+    return np.sqrt(np.maximum(q / max(q_df, 1), 1.0))
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What errors of the exposure effects change: `variance` (g,) of the effect, `q` (g,) heterogeneity."""
+
+    variance: Floats
+    q: Floats
+
+
+def with_exposure_errors(instruments: Instruments, line: Fit) -> Errors:
+    """The effect's variance and Q of a line through the origin with LD, exposure errors counted.
+
+    They move the residuals by the effect times themselves. (The full delta method has a term more, residual
+    times error, of the relative size 1 / F; given the exposure effects the residual is only noise, so without
+    that term the variance is exact where there is no effect, however weak the instruments.)
+    """
+    square = line.effect[:, None, None] ** 2
+    moved = instruments.ld * instruments.se_exp[:, :, None] * instruments.se_exp[:, None, :] * square
+    noise = instruments.ld * instruments.se_out[:, :, None] * instruments.se_out[:, None, :] + moved
+    variance = line.covariance[:, -1, -1] + np.einsum("gi,gij,gj->g", line.gain, moved, line.gain)
+    residual = instruments.b_out - line.effect[:, None] * instruments.b_exp
+    solved = np.linalg.solve(noise, residual[:, :, None])[..., 0]
+    return Errors(variance, np.sum(residual * solved, axis=1))
 
 
 def inverse(matrices: Floats) -> Floats:

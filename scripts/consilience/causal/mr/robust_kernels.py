@@ -91,21 +91,8 @@ def _bandwidth(x: Floats) -> float:
 @compiled
 def _highest(x: Floats, w: Floats, h: float) -> float:
     """The highest mode of the smoothed sorted values."""
-    n = len(x)
-    points, size = np.empty(3 * n), 0
-    for i in range(n):
-        points[size] = x[i]
-        size += 1
-        gap = x[i + 1] - x[i] if i + 1 < n else 0.0
-        if gap > 2 * h:
-            points[size], points[size + 1] = x[i] + h, x[i + 1] - h
-            size += 2
-        elif gap > h:
-            points[size] = x[i] + gap / 2
-            size += 1
-    density = np.empty(size)
-    for k in range(size):
-        density[k] = _density(x, w, h, points[k])
+    left, right = _sides(x, w, h)
+    points, density, size = _starts(x, w, h, left, right)
     least = NEAR * density[:size].max()
     best, height, top = np.nan, -1.0, -np.inf
     for k in range(size):
@@ -116,6 +103,46 @@ def _highest(x: Floats, w: Floats, h: float) -> float:
         if high > height * (1 + 1e-12):
             best, height = top, high
     return best
+
+
+@compiled
+def _sides(x: Floats, w: Floats, h: float) -> tuple[Floats, Floats]:
+    """What values up to each one add to the density there, and what those from each one on do (n,)."""
+    n = len(x)
+    left, right = w.copy(), w.copy()
+    for i in range(n):
+        for j in range(i + 1, n):
+            z = (x[j] - x[i]) / h
+            if z >= FAR:
+                break
+            kernel = np.exp(-0.5 * z * z)
+            left[j] += w[i] * kernel
+            right[i] += w[j] * kernel
+    return left, right
+
+
+@compiled
+def _starts(x: Floats, w: Floats, h: float, left: Floats, right: Floats) -> tuple[Floats, Floats, int]:
+    """Points from which to climb, their densities, and how many of both are filled.
+
+    Between two neighbouring values the density is at most what is left of the one adds there and what is
+    right of the other adds there: where that is below the highest value's density there is no highest mode.
+    """
+    n = len(x)
+    at_values = left + right - w
+    enough = at_values.max()
+    points, density, size = np.empty(3 * n), np.empty(3 * n), 0
+    for i in range(n):
+        points[size], density[size] = x[i], at_values[i]
+        size += 1
+        gap = x[i + 1] - x[i] if i + 1 < n else 0.0
+        if gap <= h or left[i] + right[i + 1] < enough:
+            continue
+        for step in range(1 if gap <= 2 * h else 2):
+            at = x[i] + gap / 2 if gap <= 2 * h else (x[i] + h if step == 0 else x[i + 1] - h)
+            points[size], density[size] = at, _density(x, w, h, at)
+            size += 1
+    return points, density, size
 
 
 @compiled

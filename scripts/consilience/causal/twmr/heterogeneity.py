@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
+    Integers = npt.NDArray[np.int64]
 
-WIDEN_BELOW = 0.15
+WIDEN_BELOW = 0.1
 """p of Q below which the interval allows for direct effects of variants (measured: docs)."""
 OUTLIERS_BELOW = 0.05
 """p of Q below which the variant that fits worst is taken out."""
 SPARE = 2
 """Variants that must be left beyond the number of genes."""
+NO_INFLUENCE = 1e-9
+"""Diagonal of P below which a variant is fitted exactly, and cannot stand out."""
 
 
 def q_p(q: Floats, df: Floats) -> Floats:
@@ -43,7 +46,7 @@ class Judged:
 def judged(*, alpha: Floats, se: Floats, q: Floats, df: Floats) -> Judged:
     """Errors that allow for heterogeneity.
 
-    Where Q has p < 0.15, variances are multiplied by Q / df, as if direct effects were spread over all
+    Where Q has p < 0.1, variances are multiplied by Q / df, as if direct effects were spread over all
     variants, and the t distribution with df degrees of freedom says that this factor is an estimate.
     """
     from scipy.special import ndtr, ndtri, stdtr, stdtrit
@@ -63,44 +66,81 @@ def judged(*, alpha: Floats, se: Floats, q: Floats, df: Floats) -> Judged:
     )  # fmt: skip
 
 
-def outlying(
-    *, eqtl: Floats, gwas: Floats, inverse: Floats, n: Floats, n_eqtl: Floats, n_gwas: Floats
-) -> npt.NDArray[np.bool_]:
-    """Variants (G, m) that go, one at a time, while Q has p < 0.05 and enough are left.
+@dataclass(frozen=True)
+class _Fit:
+    """Least squares of G genes while variants leave: what is updated, and what the leaving ones did.
 
-    `inverse` (G, m, m) of the LD. The variant taken out is the one without which Q falls most. With
-    ``P = C⁻¹ - C⁻¹E (E'C⁻¹E)⁻¹ E'C⁻¹`` leaving out variant i lowers ``g'Pg`` by ``(Pg)_i² / P_ii``, and P itself
-    becomes ``P - P_i P_i' / P_ii``: no system is solved twice.
+    `total` (G,) = g'Pg, `misfit` (G, m) = Pg, `diagonal` (G, m) of P, `alpha` (G, k); `columns` and `towards`
+    hold, for each variant that left, its column of P (G, m) and of the coefficients (G, k), over the root of
+    its pivot, 0 in genes that lost none.
     """
-    G, m, k = eqtl.shape
+
+    P: Floats
+    coefficients: Floats
+    total: Floats
+    misfit: Floats
+    diagonal: Floats
+    alpha: Floats
+    columns: list[Floats]
+    towards: list[Floats]
+
+    def leave_out(self, rows: Integers, at: Integers) -> None:
+        """Take variant `at` out of genes `rows`."""
+        column, towards = self.P[rows, :, at], self.coefficients[rows, :, at]
+        for earlier, change in zip(self.columns, self.towards, strict=True):
+            own = earlier[rows, at][:, None]
+            column, towards = column - earlier[rows] * own, towards - change[rows] * own
+        root = np.sqrt(column[np.arange(len(rows)), at])[:, None]
+        column, towards = column / root, towards / root
+        loss = self.misfit[rows, at][:, None] / root
+        self.total[rows] -= loss[:, 0] ** 2
+        self.alpha[rows] -= towards * loss
+        self.misfit[rows] -= column * loss
+        self.diagonal[rows] -= column**2
+        for kept, values in ((self.columns, column), (self.towards, towards)):
+            whole = np.zeros((len(self.total), values.shape[1]))
+            whole[rows] = values
+            kept.append(whole)
+
+
+def _fit(eqtl: Floats, gwas: Floats, inverse: Floats) -> _Fit:
     weighted = inverse @ eqtl
     coefficients = np.linalg.inv(np.swapaxes(eqtl, 1, 2) @ weighted) @ np.swapaxes(weighted, 1, 2)
     P = inverse - weighted @ coefficients
-    alpha = np.einsum("gkm,gm->gk", coefficients, gwas)
     misfit = np.einsum("gmn,gn->gm", P, gwas)
-    total = np.einsum("gm,gm->g", gwas, misfit)
-    out = np.arange(m)[None, :] >= n[:, None]
-    absent = out.copy()
-    left = n.astype(np.float64)
-    active = np.arange(G)
+    return _Fit(
+        P=P, coefficients=coefficients, total=np.einsum("gm,gm->g", gwas, misfit), misfit=misfit,
+        diagonal=np.einsum("gmm->gm", P).copy(), alpha=np.einsum("gkm,gm->gk", coefficients, gwas),
+        columns=[], towards=[],
+    )  # fmt: skip
+
+
+def outlying(
+    *, eqtl: Floats, gwas: Floats, inverse: Floats, n: Floats, n_eqtl: Floats, n_gwas: Floats
+) -> npt.NDArray[np.bool_]:
+    """Variants (G, m) that go, one at a time, while Q has p < 0.05, enough are left, and no more than half go.
+
+    `inverse` (G, m, m) of the LD; `n` (G,) variants, rows beyond it are padding. The variant taken out is the
+    one without which Q falls most. With ``P = C⁻¹ - C⁻¹E (E'C⁻¹E)⁻¹ E'C⁻¹`` leaving out variant i lowers
+    ``g'Pg`` by ``(Pg)_i² / P_ii``, and P itself becomes ``P - P_i P_i' / P_ii``: no system is solved twice.
+    """
+    m, k = eqtl.shape[1:]
+    fit = _fit(eqtl, gwas, inverse)
+    here = np.arange(m)[None, :] < n[:, None]
+    out = np.zeros_like(here)
+    least = np.maximum(k + SPARE, np.ceil(n / 2))
+    active = np.arange(len(n))
     while active.size:
-        noise = 1.0 / n_gwas[active] + np.sum(alpha[active] ** 2 / n_eqtl[active], axis=1)
-        odd = q_p(total[active] / noise, left[active] - k) < OUTLIERS_BELOW
-        active = active[odd & (left[active] > k + SPARE)]
-        if not active.size:
-            break
-        diagonal = P[active[:, None], np.arange(m), np.arange(m)]
-        fall = np.where(out[active] | (diagonal <= 1e-12), -1.0, misfit[active] ** 2 / np.maximum(diagonal, 1e-12))
-        at = fall.argmax(axis=1)
-        active, at = active[fall.max(axis=1) > 0], at[fall.max(axis=1) > 0]
-        pivot = P[active, at, at]
-        column, loss = P[active, :, at], misfit[active, at] / pivot
-        towards = coefficients[active, :, at]
-        total[active] -= misfit[active, at] * loss
-        alpha[active] -= towards * loss[:, None]
-        misfit[active] -= column * loss[:, None]
-        coefficients[active] -= towards[:, :, None] * (column / pivot[:, None])[:, None, :]
-        P[active] -= column[:, :, None] * (column / pivot[:, None])[:, None, :]
-        out[active, at] = True
-        left[active] -= 1
-    return out & ~absent
+        left = n[active] - out[active].sum(axis=1)
+        noise = 1.0 / n_gwas[active] + np.sum(fit.alpha[active] ** 2 / n_eqtl[active], axis=1)
+        odd = q_p(fit.total[active] / noise, left - k) < OUTLIERS_BELOW
+        active = active[odd & (left > least[active])]
+        diagonal = fit.diagonal[active]
+        free = here[active] & ~out[active] & (diagonal > NO_INFLUENCE)
+        fall = np.where(free, fit.misfit[active] ** 2 / np.where(free, diagonal, 1.0), -1.0)
+        able = free.any(axis=1)
+        active, at = active[able], fall.argmax(axis=1)[able]
+        if active.size:
+            fit.leave_out(active, at)
+            out[active, at] = True
+    return out

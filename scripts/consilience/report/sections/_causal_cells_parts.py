@@ -58,12 +58,15 @@ def type_rows(dml: pd.DataFrame, record: DmlRecord) -> list[tuple[Cell, ...]]:
     for name in types_of(dml):
         own = dml[dml["cell_type"] == name]
         p, naive = floats(own, "p"), floats(own, "p_naive")
-        first = [whole(float(np.nanmax(floats(own, column)))) if np.isfinite(floats(own, column)).any() else None
+        first = [whole(float(np.nanmax(floats(own, column)))) if np.isfinite(floats(own,
+                                                                                    column)).any() else None
                  for column in ("n_cells", "n_donors", "n_cases")]  # fmt: skip
         told = record.lambda_gc.get(name)
         rows.append((
-            name, *first, int(np.isfinite(p).sum()), int(called(own).sum()), share_below(p), share_below(naive),
-            lambda_of(p) if told is None else float(told), lambda_of(naive), median(floats(own, "r2_outcome")),
+            name, *first, int(np.isfinite(p).sum()), int(called(own).sum()), share_below(p),
+            share_below(naive),
+            lambda_of(p) if told is None else float(told), lambda_of(naive),
+            median(floats(own, "r2_outcome")),
             median(floats(own, "r2_treatment")), median(floats(own, "robustness_value")),
             _overlap_words(record.overlap.get(name)),
         ))  # fmt: skip
@@ -82,7 +85,8 @@ def type_table(key: str, rows: Sequence[tuple[Cell, ...]]) -> Table:
     """The rows of `type_rows`."""
     return Table(
         key=key, title="Cell types", rows=tuple(rows), visible=20,
-        caption="Without any effect, 5 % of the genes have p ≤ 0.05 and λ is 1. Where disease acts on many genes, "
+        caption="Without any effect, 5 % of the genes have p ≤ 0.05 and λ is 1. Where disease acts on many "
+                "genes, "
                 "both may be larger; cell by cell they are far too large everywhere.",
         columns=(
             Column("cell_type", "Cell type"), Column("cells", "Cells", "integer"),
@@ -94,7 +98,8 @@ def type_table(key: str, rows: Sequence[tuple[Cell, ...]]) -> Table:
             Column("lambda_naive", "λ, cell by cell", "number"),
             Column("r2_outcome", "R² of disease", "number", "out of fold: what confounders say of disease"),
             Column("r2_treatment", "R² of expression", "number", "out of fold, median over genes"),
-            Column("robustness", "Robustness", "number", "median robustness value: how much of the rest of disease "
+            Column("robustness", "Robustness", "number", "median robustness value: how much of the rest of "
+                                                         "disease "
                    "and expression a hidden confounder must explain to take the effect away"),
             Column("overlap", "Overlap", "words"),
         ),
@@ -115,12 +120,14 @@ def naive_figure(key: str, rows: Sequence[tuple[Cell, ...]]) -> Figure | None:
         y=Axis(scale="category", categories=names),
         marks=(
             segments(x0=ours, x1=naive, y0=places, y1=places),
-            points(x=ours, y=places, name="by donors", colour="accent", labels=[f"{name}, by donors" for name in names]),
+            points(x=ours, y=places, name="by donors", colour="accent",
+                   labels=[f"{name}, by donors" for name in names]),
             points(x=naive, y=places, name="cell by cell", colour="case",
                    labels=[f"{name}, cell by cell" for name in names]),
             rule(axis="x", at=LEVEL, label="5 %: by chance"),
         ),
-        caption="Cells of one patient are alike. A test that takes each for a patient finds effects everywhere.",
+        caption="Cells of one patient are alike. A test that takes each for a patient finds effects "
+                "everywhere.",
         alt=listed(f"{name}: {percents(a)} by donors, {percents(b)} cell by cell"
                    for name, a, b in zip(names, ours, naive, strict=True)) + ".",
     )  # fmt: skip
@@ -137,7 +144,8 @@ def volcanoes(dml: pd.DataFrame, names: Sequence[str], *, key: str, most: int) -
         if not np.isfinite(p).any():
             continue
         drawn.append(volcano(key=f"{key}-{place}", title=name, effect=floats(own, column), p=p,
-                             labels=texts(own, "gene"), hold=hold, x_label=words, most=most, top=6, height=250,
+                             labels=texts(own, "gene"), hold=hold, x_label=words, most=most, top=6,
+                             height=250,
                              bound=fdr_bound(p, hold)))  # fmt: skip
     return tuple(drawn)
 
@@ -151,19 +159,22 @@ def gene_table(key: str, dml: pd.DataFrame, *, embedded: int) -> Table:
     own = dml.iloc[order]
     columns = (
         Column("cell_type", "Cell type"), Column("gene", "Gene", "id"), Column("theta", "θ", "number"),
-        Column("low", "from", "number"), Column("high", "to", "number"), Column("p", "p, by donors", "number"),
+        Column("low", "from", "number"), Column("high", "to", "number"),
+        Column("p", "p, by donors", "number"),
         Column("fdr", "FDR", "number"), Column("p_naive", "p, cell by cell", "number"),
         Column("df", "df", "number", "degrees of freedom: they come from donors"),
         Column("theta_sd", "per SD", "number"), Column("n_donors", "Donors", "integer"),
         Column("n_cells", "Cells", "integer"), Column("share_expressed", "Cells with it", "share"),
         Column("r2_outcome", "R² of disease", "number"), Column("r2_treatment", "R² of expression", "number"),
-        Column("robustness_value", "Robustness", "number"), Column("repeats_spread", "Spread of repeats", "number"),
+        Column("robustness_value", "Robustness", "number"),
+        Column("repeats_spread", "Spread of repeats", "number"),
     )  # fmt: skip
     shown = tuple(column for column in columns if column.name in own)
     parts = [_cells(own, column) for column in shown]
     flags = [flag_words(text) for text in texts(own, "flags")]
     return Table(
-        key=key, title="Strongest genes", rows=tuple(zip(*parts, flags, strict=True)), visible=12, embedded=embedded,
+        key=key, title="Strongest genes", rows=tuple(zip(*parts, flags, strict=True)), visible=12,
+        embedded=embedded,
         caption="θ: change of the risk per unit of log expression. All genes are in dml.parquet.",
         columns=(*shown, Column("flags", "Flags", "words")),
     )  # fmt: skip
@@ -181,9 +192,11 @@ def _cells(table: pd.DataFrame, column: Column) -> list[Cell]:
 
 
 def variant_words(key: str) -> str:
-    """A variant of the analysis as readers know it."""
-    words = {"partialling_out": "partialling out", "iv_type": "IV type", "irm": "interactive (AIPW)"}
-    return ", ".join(words.get(part, part.replace("_", " ")) for part in key.split(":"))
+    """A variant of the analysis as readers know it: its learner, unless the score is what differs."""
+    words = {"partialling_out": "", "iv_type": "IV type", "irm": "AIPW", "denoised": "denoised"}
+    parts = key.split(":")
+    said = [words.get(part, part.replace("_", " ")) for part in parts if part != "ridge" or len(parts) == 1]
+    return ", ".join(filter(None, said)) or key.replace("_", " ").replace(":", ", ")
 
 
 def joined(dml: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
@@ -206,7 +219,8 @@ def variant_rows(both: pd.DataFrame) -> list[tuple[Cell, ...]]:
             variant_words(name), int(np.isfinite(theirs).sum()), correlation(ours, theirs),
             float((np.sign(ours) == np.sign(theirs))[known].mean()) if known.any() else None,
             share_below(floats(own, "p")[strong]), median(floats(own, "r2_outcome")),
-            median(floats(own, "r2_treatment")), flag_words(";".join(sorted(set(";".join(texts(own, "flags")).split(";"))))),
+            median(floats(own, "r2_treatment")),
+            flag_words(";".join(sorted(set(";".join(texts(own, "flags")).split(";"))))),
         ))  # fmt: skip
     return rows
 
@@ -215,12 +229,14 @@ def variant_table(key: str, rows: Sequence[tuple[Cell, ...]]) -> Table:
     """The rows of `variant_rows`."""
     return Table(
         key=key, title="The same genes by other learners and scores", rows=tuple(rows), visible=12,
-        caption="Only the strongest genes of each cell type are gone over, so agreement is that of the strongest.",
+        caption="Only the strongest genes of each cell type are gone over, so agreement is that of the "
+                "strongest.",
         columns=(
             Column("variant", "Analysis"), Column("estimates", "Estimates", "integer"),
             Column("r", "r of statistics", "number"), Column("same_sign", "Same sign", "share"),
             Column("confirmed", "Confirmed", "share", "of those with p ≤ 0.05 in the main analysis"),
-            Column("r2_outcome", "R² of disease", "number"), Column("r2_treatment", "R² of expression", "number"),
+            Column("r2_outcome", "R² of disease", "number"),
+            Column("r2_treatment", "R² of expression", "number"),
             Column("flags", "Flags", "words"),
         ),
     )  # fmt: skip
@@ -243,13 +259,14 @@ def variant_heatmap(key: str, both: pd.DataFrame, names: Sequence[str]) -> Figur
         key=key, title="Do other analyses say the same?", height=110 + 24 * len(names),
         x=Axis(scale="category", categories=shown), y=Axis(scale="category", categories=tuple(names)),
         marks=(cells(values=values, rows=list(names), columns=list(shown), diverging=True),),
-        caption="Correlation of the test statistics with those of the main analysis; the darker, the more alike.",
+        caption="Correlation of the test statistics with those of the main analysis; the darker, the more "
+                "alike.",
         alt="Correlation of statistics with the main analysis by cell type and analysis.",
     )  # fmt: skip
 
 
 def forest(key: str, dml: pd.DataFrame, both: pd.DataFrame | None) -> Figure | None:
-    """Strongest genes over all cell types: main analysis and its variants, in units of their standard errors."""
+    """Strongest genes over all cell types: main analysis and its variants."""
     own = dml.iloc[strongest(floats(dml, "p"), top=FOREST_ROWS)]
     if not len(own):
         return None
@@ -257,7 +274,9 @@ def forest(key: str, dml: pd.DataFrame, both: pd.DataFrame | None) -> Figure | N
     place_of = {pair: place for place, pair in enumerate(pairs)}
     series: list[tuple[str, pd.DataFrame]] = [(MAIN, own)]
     if both is not None:
-        at = [place_of.get(pair, -1) for pair in zip(texts(both, "cell_type"), texts(both, "gene"), strict=True)]
+        at = [
+            place_of.get(pair, -1) for pair in zip(texts(both, "cell_type"), texts(both, "gene"), strict=True)
+        ]
         part = both[np.array(at) >= 0]
         series += [(variant_words(one), part[part["variant"] == one])
                    for one in list(dict.fromkeys(texts(part, "variant")))[: len(SERIES)]]  # fmt: skip
@@ -276,17 +295,20 @@ def forest(key: str, dml: pd.DataFrame, both: pd.DataFrame | None) -> Figure | N
         if not inside.any():
             continue
         colour = "accent" if not number else SERIES[number % len(SERIES)]
-        marks.append(segments(x0=short(np.clip(low, -side, side)[inside]), x1=short(np.clip(high, -side, side)[inside]),
-                              y0=short(y[inside]), y1=short(y[inside]), name=words, colour=colour))  # fmt: skip
+        marks.append(segments(x0=short(np.clip(low, -side, side)[inside]),
+                              x1=short(np.clip(high, -side, side)[inside]),
+                              y0=short(y[inside]), y1=short(y[inside]), name=words,
+                              colour=colour))  # fmt: skip
         marks.append(points(x=short(theta[inside]), y=short(y[inside]), name=words, colour=colour,
                             labels=[f"{gene} in {cell_type}, {words}" for (cell_type, gene), is_in in
                                     zip(where, inside, strict=True) if is_in]))  # fmt: skip
     return Figure(
-        key=key, title="Strongest genes by every analysis", wide=True, height=90 + 12 * len(series) * len(pairs),
+        key=key, title="Strongest genes by every analysis", wide=True,
+        height=90 + 12 * len(series) * len(pairs),
         marks=tuple(marks), x=Axis(label="θ", domain=(-1.03 * side, 1.03 * side)),
         y=Axis(scale="category", categories=tuple(f"{gene}, {cell_type}" for cell_type, gene in pairs)),
-        caption="95 % intervals, cut at the edges. The interactive model compares cells above and below the gene's "
-                "median, so its scale is another." if any("interactive" in words for words, _ in series)
+        caption="95 % intervals, cut at the edges. AIPW compares cells above and below the gene's "
+                "median, so its scale is another." if any("AIPW" in words for words, _ in series)
                 else "95 % intervals, cut at the edges.",
         alt=f"{len(pairs)} genes by {len(series)} analyses.",
     )  # fmt: skip

@@ -2,52 +2,94 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from consilience.report.elements import Block, Cell, Column, Table, Text
+from consilience.report.elements import Block, Fact, Facts, Figures, Group, Text
+from consilience.report.figures import Axis, Figure, points, segments
 from consilience.report.results import StudyResults
-from consilience.report.sections._causal_reading import hidden
+from consilience.report.sections._causal_reading import hidden, notes_of, percents, told
+from consilience.report.sections._causal_shapes import DenoisingRecord, Reconstruction
+from consilience.report.words import count
 from consilience.study.cohorts import Cohort
 
-LEFT_OUT = frozenset({"messages", "settings", "skipped", "cohort", "format_version"})
-MOST = 60
+METHOD_WORDS = {
+    "network": "network", "gene_mean": "mean of the gene", "cell_type_mean": "mean of the cell type",
+    "pca": "PCA",
+    "neighbours": "nearest cells",
+}  # fmt: skip
 
 
 def denoising_blocks(results: StudyResults, cohort: Cohort) -> list[Block]:
-    """Figures of the network; [] where it was not trained."""
-    relative = f"causal/cells/{cohort.name}/denoising.json"
-    if not (results.root / relative).is_file():
-        if results.config.causal.denoising.enabled:
-            return []
-        return [Text("The network that denoises was switched off (causal.denoising.enabled).", tone="small")]
-    found = results.json(relative)
+    """Figures of the network; a sentence where it was not trained."""
+    record = told(results, f"causal/cells/{cohort.name}/denoising.json", DenoisingRecord)
+    if record is None:
+        why = ("its figures are not there" if results.config.causal.denoising.enabled
+               else "it was switched off (causal.denoising.enabled)")  # fmt: skip
+        return [Text(f"The network that denoises: {why}.", tone="small")]
     blocks: list[Block] = []
-    if found.get("skipped"):
-        blocks.append(Text(f"Not denoised: {hidden(results, found['skipped'])}."))
-    rows = _rows(found)[:MOST]
-    if rows:
-        blocks.append(Table(
-            key=f"denoising.{cohort.name}", title="The network behind the latent confounders", rows=tuple(rows),
-            visible=12, columns=(Column("figure", "Figure", "words"), Column("value", "Value", "number"),
-                                 Column("text", "")),
-            caption="Counts of donors that it has not seen; it is never shown who is ill.",
-        ))  # fmt: skip
-    return blocks
+    if record.skipped:
+        blocks.append(Text(f"Not denoised: {hidden(results, record.skipped)}."))
+    if facts := _facts(record):
+        blocks.append(Facts(facts))
+    figure = _reconstruction(f"denoising-{cohort.name}", record.reconstruction)
+    blocks += [Figures((figure,))] if figure is not None else []
+    blocks += notes_of(results, (*record.notes, *record.messages))
+    if not blocks:
+        return []
+    return [Group(key=f"denoising-{cohort.name}", title="The network behind the latent confounders",
+                  blocks=(Text("It learns counts, pathways, batches and donors, and is never shown who is "
+                               "ill."), *blocks))]  # fmt: skip
 
 
-def _rows(found: dict[str, Any], before: str = "") -> list[tuple[Cell, ...]]:
-    """Numbers and words of a record, those inside objects under both names."""
-    rows: list[tuple[Cell, ...]] = []
-    for key, value in found.items():
-        if not before and key in LEFT_OUT:
-            continue
-        words = f"{before}{key.replace('_', ' ')}"
-        if isinstance(value, dict):
-            rows += _rows(value, f"{words}: ")
-        elif isinstance(value, bool):
-            rows.append((words, None, "yes" if value else "no"))
-        elif isinstance(value, (int, float)):
-            rows.append((words, value, ""))
-        elif isinstance(value, str) and value:
-            rows.append((words, None, value))
-    return rows
+def _facts(record: DenoisingRecord) -> tuple[Fact, ...]:
+    facts = []
+    if record.n_genes is not None:
+        facts.append(Fact("genes", f"{record.n_genes:,}",
+                          f"in {record.n_pathways:,} pathways" if record.n_pathways
+                          else ""))  # fmt: skip
+    if len(record.folds) > 1:
+        facts.append(Fact("networks", f"{len(record.folds)}", "each donor by one that has not seen it"))
+    for name, words in (("donors", "donors tell apart"), ("batches", "batches tell apart")):
+        ours, pca = (record.mixing.get(one, {}).get(name) for one in ("network", "pca"))
+        if ours is not None:
+            beside = f"of the variance within cell types; PCA {percents(pca)}" if pca is not None else ""
+            facts.append(Fact(words, percents(ours), beside))
+    labels = record.permuted_labels
+    if labels.rejected is not None:
+        facts.append(
+            Fact("labels by chance", percents(labels.rejected), "of tests at 5 % call them different")
+        )
+    return tuple(facts)
+
+
+def _reconstruction(key: str, found: Reconstruction) -> Figure | None:
+    """Cost of each method in nats per count, less than that of the best; shorter is better."""
+    known = {
+        name: cost for name, cost in found.nll_per_count.items() if cost is not None and math.isfinite(cost)
+    }
+    if len(known) < 2:
+        return None
+    order = sorted(known, key=lambda name: known[name])
+    names = tuple(METHOD_WORDS.get(name, name.replace("_", " ")) for name in order)
+    costs = [known[name] for name in order]
+    places = list(range(len(order)))
+    least = costs[0]
+    ours = [place for place, name in enumerate(order) if name == "network"]
+    others = [place for place in places if place not in ours]
+    marks: list[dict[str, Any]] = [segments(x0=[least] * len(order), x1=costs, y0=places, y1=places)]
+    for own, words, colour in ((others, "simple methods", "c1"), (ours, "network", "accent")):
+        if own:
+            marks.append(points(x=[costs[one] for one in own], y=own, name=words,
+                                colour=colour,  # type: ignore[arg-type]
+                                labels=[names[one] for one in own]))  # fmt: skip
+    who = "donors left out" if found.left_out else "donors that were learned from"
+    return Figure(
+        key=key, title="How well counts are foretold", height=90 + 26 * len(order), marks=tuple(marks),
+        x=Axis(label="cost, nats per count (less is better)"), y=Axis(scale="category", categories=names),
+        caption=f"One half of the counts of {count(found.n_cells, 'cell') if found.n_cells else 'cells'} "
+                f"of {who}, "
+                "foretold from the other half.",
+        alt=f"Best: {names[0]} with {least:.3f} nats per count"
+            + ("" if not ours or names[0] == "network" else f"; the network has {costs[ours[0]]:.3f}") + ".",
+    )  # fmt: skip

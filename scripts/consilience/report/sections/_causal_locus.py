@@ -1,4 +1,4 @@
-"""One gene at a time: variants along the chromosome, and their effects on trait against those on expression."""
+"""One gene at a time: variants along the chromosome, and effects on trait against those on expression."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _rounded(values: Floats) -> list[float | None]:
 
 
 def _effects(variants: pd.DataFrame, gene: dict[str, Any], *, key: str, name: str) -> Figure | None:
-    """Effect on the trait against effect on expression, of the instruments, with the slope that was estimated."""
+    """Effect on the trait against effect on expression of the instruments, with the estimated slope."""
     x, y = floats(variants, "eqtl_beta"), floats(variants, "gwas_beta")
     own = np.isfinite(x) & np.isfinite(y) & _kept(variants)
     if not own.any():
@@ -122,7 +122,8 @@ def _effects(variants: pd.DataFrame, gene: dict[str, Any], *, key: str, name: st
     marks.append(points(x=short(x), y=short(y), name=KEPT, colour="accent", labels=labels))
     others = (whole(gene.get("n_genes")) or 1) - 1
     more = "" if others < 1 else (
-        f" {count(others, 'other gene')} of these variants {'is' if others == 1 else 'are'} in the model, so the "
+        f" {count(others, 'other gene')} of these variants {'is' if others == 1 else 'are'} in the model, "
+        f"so the "
         "points need not lie on its line.")  # fmt: skip
     return Figure(
         key=key, title="Trait against expression", height=230, marks=tuple(marks),

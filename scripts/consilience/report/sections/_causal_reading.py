@@ -33,7 +33,7 @@ SMALLEST_P = 1e-320
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Summary statistics and single cells that were compared; `control`: a trait that has nothing to do with it."""
+    """Summary statistics and single cells that were compared; `control`: an unrelated trait."""
 
     population: Cohort
     cells: Cohort
@@ -154,7 +154,7 @@ def p_words(p: float | None) -> str:
     """A p-value in a sentence."""
     if p is None or not math.isfinite(p):
         return "unknown"
-    return f"{p:.2g}" if p >= 1e-4 else f"{p:.0e}".replace("e-0", "e-")
+    return f"{p:.2g}" if p >= 1e-4 else f"{p:.0e}".replace("e-0", "e-").replace("-", "\N{MINUS SIGN}")
 
 
 def percents(share: float | None) -> str:
@@ -212,7 +212,8 @@ def flag_table(
     flagged = sum(bool(text.strip()) for text in flags)
     return Table(
         key=key, title=title, visible=12,
-        caption=f"{count(flagged, noun)} of {total:,} flagged; a flag is a warning, not an exclusion, unless its "
+        caption=f"{count(flagged, noun)} of {total:,} flagged; a flag is a warning, not an exclusion, "
+                f"unless its "
                 "words say so.",
         columns=(Column("flag", "Flag"), Column("n", "Rows", "integer"), Column("share", "Share", "share"),
                  Column("meaning", "What it means", "words")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from consilience.report.sections._augment_shapes import Forgiving
 
@@ -35,28 +35,82 @@ class CellTypeRecord(Forgiving):
     """One cell type of dml.json."""
 
     cell_type: str
-    n_cells: int | None = None
-    n_donors: int | None = None
-    n_cases: int | None = None
-    n_genes: int | None = None
-    skipped: str = ""
     lambda_gc: float | None = None
+    overlap: Any = None
+    covariates_used: tuple[str, ...] = ()
+    covariates_dropped: dict[str, str] = Field(default_factory=dict)
+    few_cells: tuple[str, ...] = ()
 
 
 class DmlRecord(Told):
-    """causal/cells/<cohort>/dml.json; `skipped_cell_types`: reasons by cell type."""
+    """causal/cells/<cohort>/dml.json; `skipped_types`: reasons by cell type."""
 
     learner: str = ""
     score: str = ""
     inference: str = ""
-    expression: str = ""
     folds: int | None = None
     repeats: int | None = None
+    latents: int | None = None
     cell_types: tuple[CellTypeRecord, ...] = ()
-    skipped_cell_types: dict[str, str] = Field(default_factory=dict)
+    skipped_types: dict[str, str] = Field(default_factory=dict)
+    covariates_missing: tuple[str, ...] = ()
     lambda_gc: dict[str, float | None] = Field(default_factory=dict)
     overlap: dict[str, Any] = Field(default_factory=dict)
-    covariates: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_types(cls, found: Any) -> Any:
+        """`skipped` may be of cell types, and figures of cell types may stand with them."""
+        if not isinstance(found, dict):
+            return found
+        made = dict(found)
+        if isinstance(made.get("skipped"), dict):
+            made["skipped_types"] = made.pop("skipped")
+        types = [one for one in made.get("cell_types") or () if isinstance(one, dict) and "cell_type" in one]
+        for name in ("lambda_gc", "overlap"):
+            own = {one["cell_type"]: one[name] for one in types if one.get(name) is not None}
+            made[name] = own | dict(made.get(name) or {})
+        return made
+
+
+class Reconstruction(Forgiving):
+    """How well counts of donors left out are foretold."""
+
+    left_out: bool = True
+    n_cells: int | None = None
+    nll_per_count: dict[str, float | None] = Field(default_factory=dict)
+    best: str = ""
+
+
+class PermutedLabels(Forgiving):
+    """How often labels by chance reject at 0.05."""
+
+    rejected: float | None = None
+    sd: float | None = None
+    permutations: int | None = None
+    why: str = ""
+
+
+class DenoisingRecord(Told):
+    """causal/cells/<cohort>/denoising.json."""
+
+    n_cells: int | None = None
+    n_genes: int | None = None
+    n_donors: int | None = None
+    n_pathways: int | None = None
+    notes: tuple[str, ...] = ()
+    folds: tuple[Any, ...] = ()
+    agreement_of_networks: tuple[Any, ...] = ()
+    reconstruction: Reconstruction = Reconstruction()
+    mixing: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+    permuted_labels: PermutedLabels = PermutedLabels()
+    seconds: float | None = None
+
+    @field_validator("folds", "agreement_of_networks", mode="before")
+    @classmethod
+    def _several(cls, found: Any) -> Any:
+        """One, or a list."""
+        return found if isinstance(found, (list, tuple)) else [found]
 
 
 class Example(Forgiving):

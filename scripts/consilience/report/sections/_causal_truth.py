@@ -100,9 +100,7 @@ def _row(words: str, estimate: Floats, se: Floats, p: Floats, hold: Booleans, tr
             int((hold & null).sum()), int(null.sum()), share_below(p[null]), covered)  # fmt: skip
 
 
-def gene_rows(
-    truth: Planted, twmr: pd.DataFrame | None, mr: pd.DataFrame | None
-) -> list[tuple[Cell, ...]]:
+def gene_rows(truth: Planted, twmr: pd.DataFrame | None, mr: pd.DataFrame | None) -> list[tuple[Cell, ...]]:
     """Every estimator beside what was planted: TWMR, as published, and the one-gene methods."""
     rows: list[tuple[Cell, ...]] = []
     if twmr is not None:
@@ -136,8 +134,10 @@ def gene_truth_table(key: str, rows: Sequence[tuple[Cell, ...]]) -> Table:
     """The rows of `gene_rows`."""
     return Table(
         key=key, title="Planted and found: genes", rows=tuple(rows), visible=12,
-        caption="Genes that were estimated. Without an effect, 5 % should have p ≤ 0.05, more is too many; 95 % of "
-                "the intervals should hold the planted effect. One-gene methods also find genes whose variants "
+        caption="Genes that were estimated. Without an effect, 5 % should have p ≤ 0.05, more is too many; "
+                "95 % of "
+                "the intervals should hold the planted effect. One-gene methods also find genes whose "
+                "variants "
                 "regulate a causal neighbour.",
         columns=(
             Column("method", "Estimator"),
@@ -162,13 +162,16 @@ def alpha_figure(key: str, truth: Planted, twmr: pd.DataFrame) -> Figure | None:
     x, y = known[own], alpha[own]
     side = 1.1 * float(np.abs(x).max())
     tall = max(side, 1.3 * float(np.quantile(np.abs(y), 0.9)))
-    names = [truth.symbols.get(gene, gene) for gene, is_own in zip(texts(twmr, "gene"), own, strict=True) if is_own]
+    names = [
+        truth.symbols.get(gene, gene) for gene, is_own in zip(texts(twmr, "gene"), own, strict=True) if is_own
+    ]
     inside = np.abs(y) <= tall
     marks: list[dict[str, Any]] = [
         line(x=[-side, side], y=[-side, side], name="equal", colour="muted", dashed=True),
         segments(x0=short(x), x1=short(x), y0=short(np.clip(low[own], -tall, tall)),
                  y1=short(np.clip(high[own], -tall, tall)), name="95 % interval", colour="muted"),
-        points(x=short(x), y=short(np.clip(y, -tall, tall)), name="causal genes", colour="accent", labels=names),
+        points(x=short(x), y=short(np.clip(y, -tall, tall)), name="causal genes", colour="accent",
+               labels=names),
         zeros(side, tall),
     ]  # fmt: skip
     r = correlation(x, y)
@@ -207,8 +210,10 @@ def cell_truth_table(key: str, rows: Sequence[tuple[Cell, ...]]) -> Table:
     """The rows of `cell_rows`."""
     return Table(
         key=key, title="Planted and found: genes in cells", rows=tuple(rows), visible=12,
-        caption="Where disease does not act, no gene has an effect: 5 % should have p ≤ 0.05. Genes that lie in a "
-                "program of causal genes move along with them; where disease acts, they are counted as others.",
+        caption="Where disease does not act, no gene has an effect: 5 % should have p ≤ 0.05. Genes that "
+                "lie in a "
+                "program of causal genes move along with them; where disease acts, they are counted as "
+                "others.",
         columns=(
             Column("cell_type", "Cell type"), Column("acts", "Disease acts"),
             Column("auc", "AUC", "number", "causal before other genes; 0.5 is chance"),
@@ -227,7 +232,9 @@ def type_words(active: frozenset[str], found: Sequence[str], judged: Sequence[st
     missed = [one for one in judged if one in active and one not in found]
     from consilience.report.words import listed
 
-    said = [f"found {len(right)} of {len([one for one in judged if one in active])} cell types where disease acts"]
+    said = [
+        f"found {len(right)} of {len([one for one in judged if one in active])} cell types where disease acts"
+    ]
     said.append(f"missed {listed(missed)}" if missed else "missed none")
     said.append(f"and wrongly called {listed(wrong)}" if wrong else "and called none where it does not")
     return f"Planted and found: {', '.join(said)}."

@@ -51,7 +51,7 @@ def reach(values: Floats, *, always: Booleans | None = None) -> float:
     return min(size, largest) or 1.0
 
 
-def short(values: Floats) -> list[float | None]:
+def short(values: npt.NDArray[np.floating]) -> list[float | None]:
     """Four digits: more than a pixel tells."""
     return [float(f"{value:.4g}") if np.isfinite(value) else None for value in values]
 
@@ -60,8 +60,10 @@ def cloud(
     *, x: Floats, y: Floats, labels: Sequence[str], groups: Sequence[tuple[str, Colour, Booleans]],
     named: npt.NDArray[np.intp], most: int,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Points in groups of (name, colour, members (n,)): the first group thinned and without names, `named`
-    with their names beside them."""
+    """Points in groups of (name, colour, members (n,)).
+
+    The first group is thinned and has no names, `named` have theirs beside them.
+    """
     marks = []
     is_named = np.zeros(len(x), dtype=bool)
     is_named[named] = True
@@ -69,12 +71,12 @@ def cloud(
         own = np.flatnonzero(members & ~is_named)
         own = own[thinned(x[own], y[own], most=most)]
         if own.size:
-            words = [labels[one] for one in own] if place else []
+            words = [labels[int(one)] for one in own] if place else []
             marks.append(points(x=short(x[own]), y=short(y[own]), name=name, colour=colour, labels=words))
         top = named[members[named]]
         if top.size:
             marks.append(points(x=short(x[top]), y=short(y[top]), name=name, colour=colour, named=True,
-                                labels=[labels[one] for one in top]))  # fmt: skip
+                                labels=[labels[int(one)] for one in top]))  # fmt: skip
     return marks
 
 
@@ -110,7 +112,7 @@ def volcano(
     known = y[np.isfinite(y)]
     height_y = domain_y or 1.08 * max(float(known.max()) if known.size else 1.0, 2.0)
     if bound is not None:
-        marks.append(rule(axis="y", at=bound, label="5 % false discoveries"))
+        marks.append(rule(axis="y", at=bound, label="5 % false discoveries" if wide else ""))
     edge = f"{count(beyond, noun)} beyond the edges are drawn there." if beyond else ""
     return Figure(
         key=key, title=title, height=height, wide=wide, marks=tuple(marks),

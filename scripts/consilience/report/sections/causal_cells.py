@@ -36,15 +36,20 @@ from consilience.study.cohorts import Cohort
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_DRAWN, MOST_POINTS, ALL_POINTS = 6, 350, 9_000
+MOST_DRAWN, MOST_POINTS, ALL_POINTS = 9, 350, 9_000
 MOST_EMBEDDED = 300
 NEEDS = ("cell_type", "gene", "theta", "se", "p")
 _LEAD = (
-    "Within each cell type, disease and the expression of a gene are both predicted from confounders, in donors "
+    "Within each cell type, disease and the expression of a gene are both predicted from confounders, in "
+    "donors "
     "that the prediction has not seen; what is left of disease is then compared with what is left of "
-    "expression. A patient is ill as a whole, so patients and not cells are counted: standard errors, folds and "
+    "expression. A patient is ill as a whole, so patients and not cells are counted: standard errors, "
+    "folds and "
     "degrees of freedom are those of donors. What is not measured can still confound."
 )
+
+
+_DRAWN = "Above the dashed line: below 5 % false discoveries among the genes of the cell type."
 
 
 def build(results: StudyResults) -> Section | None:
@@ -53,7 +58,9 @@ def build(results: StudyResults) -> Section | None:
         return None
     cohorts = reading.cell_cohorts(results)
     if not cohorts:
-        words = "No gene effects from single cells: no single-cell cohort with cases and controls was gone over."
+        words = (
+            "No gene effects from single cells: no single-cell cohort with cases and controls was gone over."
+        )
         return _section((Text(words, tone="lead"),), "No gene effects from single cells.", ())
     groups = [_group(results, cohort, place) for place, cohort in enumerate(cohorts)]
     found = [(cohort, dml) for cohort in cohorts if (dml := _dml(results, cohort)) is not None]
@@ -79,8 +86,14 @@ def _headline(found: Sequence[tuple[Cohort, pd.DataFrame]]) -> str:
         words = count(len(set(texts(dml, "cell_type"))), "cell type")
         n = int(called(dml).sum())
         naive = share_below(floats(dml, "p_naive"))
-        beside = "" if naive is None else (
-            f"; p ≤ 0.05 in {percents(share_below(floats(dml, 'p')))}, in {percents(naive)} if cells were patients")
+        beside = (
+            ""
+            if naive is None
+            else (
+                f"; p ≤ 0.05 in {percents(share_below(floats(dml, 'p')))}, in {percents(naive)} if cells "
+                f"were patients"
+            )
+        )
         said.append(f"{n:,} gene effects below 5 % false discoveries in {words} of {cohort.name}{beside}")
     return f"{'; '.join(said)}." if said else "No cell type could be estimated."
 
@@ -88,7 +101,9 @@ def _headline(found: Sequence[tuple[Cohort, pd.DataFrame]]) -> str:
 def _group(results: StudyResults, cohort: Cohort, place: int) -> Group:
     folder = f"causal/cells/{cohort.name}"
     dml = _dml(results, cohort)
-    others = frame(results, f"{folder}/dml_others.parquet", needs=("cell_type", "gene", "variant", "statistic"))
+    others = frame(
+        results, f"{folder}/dml_others.parquet", needs=("cell_type", "gene", "variant", "statistic")
+    )
     record = reading.told(results, f"{folder}/dml.json", DmlRecord) or DmlRecord()
     blocks: list[Block] = []
     if record.skipped:
@@ -122,7 +137,9 @@ def _facts(record: DmlRecord, dml: pd.DataFrame | None) -> tuple[Fact, ...]:
     if record.learner:
         facts.append(Fact("learner", record.learner.replace("_", " "), record.score.replace("_", " ")))
     if record.inference:
-        words = {"t": "t of donors", "wild_bootstrap": "wild bootstrap"}.get(record.inference, record.inference)
+        words = {"t": "t of donors", "wild_bootstrap": "wild bootstrap"}.get(
+            record.inference, record.inference
+        )
         facts.append(Fact("p-values", words))
     if record.folds:
         facts.append(Fact("folds of donors", f"{record.folds}", f"{record.repeats or 1} times"))
@@ -131,22 +148,30 @@ def _facts(record: DmlRecord, dml: pd.DataFrame | None) -> tuple[Fact, ...]:
 
 def _said(results: StudyResults, record: DmlRecord) -> list[Block]:
     """Covariates and messages."""
-    blocks: list[Block] = []
+    used = list(dict.fromkeys(name for one in record.cell_types for name in one.covariates_used))
+    dropped = {name: why for one in record.cell_types for name, why in one.covariates_dropped.items()}
     said = []
-    for key, words in (("used", "confounders used"), ("missing", "asked for and not there"), ("dropped", "dropped")):
-        found = record.covariates.get(key)
-        if isinstance(found, (list, tuple)) and found:
-            said.append(f"{words}: {listed(str(one).replace('_', ' ') for one in found)}")
-        elif isinstance(found, dict) and found:
-            said.append(f"{words}: " + "; ".join(f"{name.replace('_', ' ')} ({why})" for name, why in found.items()))
-    if said:
-        text = "; ".join(said)
-        blocks.append(Text(f"{text[:1].upper()}{reading.hidden(results, text[1:])}.", tone="small"))
+    if used or record.latents:
+        latent = [f"{record.latents} latent numbers of the cell"] if record.latents else []
+        said.append(f"Confounders: {listed([*(_words(name) for name in used), *latent])}")
+    if record.covariates_missing:
+        said.append(f"asked for and not there: {listed(map(_words, record.covariates_missing))}")
+    if dropped:
+        said.append(
+            "left out in some cell types: "
+            + listed(f"{_words(name)} ({why})" for name, why in dropped.items())
+        )
+    blocks: list[Block] = [Text(f"{reading.hidden(results, '; '.join(said))}.", tone="small")] if said else []
     return [*blocks, *reading.notes_of(results, record.messages)]
 
 
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
 def _drawn(
-    results: StudyResults, cohort: Cohort, dml: pd.DataFrame, others: pd.DataFrame | None, rows: Sequence[tuple[object, ...]]
+    results: StudyResults, cohort: Cohort, dml: pd.DataFrame, others: pd.DataFrame | None,
+    rows: Sequence[tuple[object, ...]]
 ) -> list[Block]:  # fmt: skip
     names = parts.types_of(dml)
     both = parts.joined(dml, others) if others is not None else None
@@ -159,9 +184,10 @@ def _drawn(
     drawn = parts.volcanoes(dml, names, key=f"dml-volcano-{cohort.name}", most=most)
     if drawn:
         blocks.append(Group(key=f"dml-types-{cohort.name}", title="Effect and evidence, by cell type",
-                            blocks=(Figures(drawn[:MOST_DRAWN]),)))  # fmt: skip
+                            blocks=(Text(_DRAWN, tone="small"), Figures(drawn[:MOST_DRAWN]),)))  # fmt: skip
     if drawn[MOST_DRAWN:]:
-        blocks.append(Group(key=f"dml-more-{cohort.name}", title=f"{count(len(drawn) - MOST_DRAWN, 'more cell type')}",
+        blocks.append(Group(key=f"dml-more-{cohort.name}",
+                            title=f"{count(len(drawn) - MOST_DRAWN, 'more cell type')}",
                             blocks=(Figures(drawn[MOST_DRAWN:]),), folded=True))  # fmt: skip
     figure = parts.forest(f"dml-forest-{cohort.name}", dml, both)
     if figure is not None:
@@ -182,15 +208,17 @@ def _truth(results: StudyResults, cohort: Cohort, dml: pd.DataFrame) -> list[Blo
     if quiet:
         beside = f", cell by cell {percents(float(np.mean(naive)))}" if naive else ""
         blocks.append(Text("Planted and found: where disease does not act, "
-                           f"{percents(float(np.mean(quiet)))} of the genes have p ≤ 0.05 by donors{beside}; 5 % "
+                           f"{percents(float(np.mean(quiet)))} of the genes have p ≤ 0.05 by "
+                           f"donors{beside}; 5 % "
                            "would be right."))  # fmt: skip
     return [*blocks, truths.cell_truth_table(f"dml_truth.{cohort.name}", rows)]
 
 
-def _left_out(results: StudyResults, cohort: Cohort, record: DmlRecord, dml: pd.DataFrame | None) -> list[Block]:
+def _left_out(
+    results: StudyResults, cohort: Cohort, record: DmlRecord, dml: pd.DataFrame | None
+) -> list[Block]:
     """Cell types that were skipped, and flags."""
-    skipped = dict(record.skipped_cell_types)
-    skipped |= {one.cell_type: one.skipped for one in record.cell_types if one.skipped}
+    skipped = record.skipped_types
     blocks: list[Block] = []
     if skipped:
         blocks.append(Table(
@@ -198,13 +226,15 @@ def _left_out(results: StudyResults, cohort: Cohort, record: DmlRecord, dml: pd.
             columns=(Column("cell_type", "Cell type"), Column("reason", "Why not", "words")),
             rows=tuple((name, reading.hidden(results, why)) for name, why in skipped.items()),
         ))  # fmt: skip
-    flags = reading.flag_table(f"dml_flags.{cohort.name}", "Flags", [] if dml is None else texts(dml, "flags"),
+    flags = reading.flag_table(f"dml_flags.{cohort.name}", "Flags",
+                               [] if dml is None else texts(dml, "flags"),
                                flags_of("dml"), noun="estimate")  # fmt: skip
     if flags is not None:
         blocks.append(flags)
     if not blocks:
         return []
-    return [Group(key=f"dml-left-{cohort.name}", title="What was left out, and what is flagged", blocks=tuple(blocks),
+    return [Group(key=f"dml-left-{cohort.name}", title="What was left out, and what is flagged",
+                  blocks=tuple(blocks),
                   folded=True)]  # fmt: skip
 
 
@@ -217,7 +247,9 @@ def methods(results: StudyResults) -> Sequence[MethodNote]:
     for cohort in cohorts:
         others = frame(results, f"causal/cells/{cohort.name}/dml_others.parquet", needs=("variant",))
         variants += [] if others is None else list(dict.fromkeys(texts(others, "variant")))
-    denoised = any((results.root / f"causal/cells/{cohort.name}/denoising.json").is_file() for cohort in cohorts)
+    denoised = any(
+        (results.root / f"causal/cells/{cohort.name}/denoising.json").is_file() for cohort in cohorts
+    )
     return written.single_cells(results.config.causal, list(dict.fromkeys(variants)), denoised=denoised)
 
 

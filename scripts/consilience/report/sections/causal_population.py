@@ -1,4 +1,4 @@
-"""Causal evidence from population genetics: instruments, gene effects on the trait, and how far to trust them."""
+"""Causal evidence from population genetics: instruments, gene effects, and how far to trust them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ MOST_POINTS, MOST_EMBEDDED = 800, 200
 TWMR_NEEDS = ("gene", "alpha", "se", "p")
 _LEAD = (
     "Variants near a gene that change its expression are dealt out at birth, so a trait that follows them is "
-    "evidence that expression acts on the trait. TWMR estimates the effect of each gene together with the other "
+    "evidence that expression acts on the trait. TWMR estimates the effect of each gene together with the "
+    "other "
     "genes that its variants regulate. This holds only if variants act through expression alone: flags, "
     "heterogeneity and methods with other assumptions stand beside every estimate."
 )
@@ -75,7 +76,8 @@ def _off(results: StudyResults) -> Section | None:
     """Said where the study could have run the stage; None where it has nothing for it, or never ran it."""
     if results.config.causal.enabled or not results.summary_cohorts:
         return None
-    return _section((Text("The stage is switched off (causal.enabled), so there is no causal evidence in this "
+    return _section((Text("The stage is switched off (causal.enabled), so there is no causal evidence in "
+                          "this "
                           "report.", tone="lead"),), "Not asked for.")  # fmt: skip
 
 
@@ -90,7 +92,9 @@ def _twmr(results: StudyResults, cohort: Cohort) -> pd.DataFrame | None:
 
 
 def _mr(results: StudyResults, cohort: Cohort) -> pd.DataFrame | None:
-    return frame(results, f"causal/population/{cohort.name}/mr.parquet", needs=("gene", "method", "estimate", "p"))
+    return frame(
+        results, f"causal/population/{cohort.name}/mr.parquet", needs=("gene", "method", "estimate", "p")
+    )
 
 
 def _counts(twmr: pd.DataFrame | None) -> tuple[int, int]:
@@ -136,7 +140,8 @@ def _group(results: StudyResults, cohort: Cohort, place: int) -> Group:
 def _drawn(cohort: Cohort, twmr: pd.DataFrame, mr: pd.DataFrame | None) -> list[Block]:
     hold, p = called(twmr), floats(twmr, "p")
     first = volcano(
-        key=f"twmr-volcano-{cohort.name}", title="Effect and evidence of every gene", effect=floats(twmr, "alpha"),
+        key=f"twmr-volcano-{cohort.name}", title="Effect and evidence of every gene",
+        effect=floats(twmr, "alpha"),
         p=p, labels=gene_names(twmr), hold=hold, x_label="α: effect of one SD of expression", wide=True,
         most=MOST_POINTS, top=12, height=380, bound=fdr_bound(p, hold),
     )  # fmt: skip
@@ -147,7 +152,9 @@ def _drawn(cohort: Cohort, twmr: pd.DataFrame, mr: pd.DataFrame | None) -> list[
     return [Figures(drawn)]
 
 
-def _loci(results: StudyResults, cohort: Cohort, twmr: pd.DataFrame, variants: pd.DataFrame | None) -> list[Block]:
+def _loci(
+    results: StudyResults, cohort: Cohort, twmr: pd.DataFrame, variants: pd.DataFrame | None
+) -> list[Block]:
     """The strongest genes with their variants."""
     if variants is None:
         return []
@@ -162,7 +169,8 @@ def _loci(results: StudyResults, cohort: Cohort, twmr: pd.DataFrame, variants: p
         sentence = (f"One SD more expression of {names[place]} moves the trait by {one['alpha']:.3g} SD "
                     f"(standard error {one['se']:.2g}, p = {p_words(float(one['p']))}), by "
                     f"{count(round(np.nan_to_num(one['n_snps'])), 'instrument')}.")  # fmt: skip
-        group = locus_group(own, one, key=f"locus-{cohort.name}-{number}", folded=number > 0, name=names[place],
+        group = locus_group(own, one, key=f"locus-{cohort.name}-{number}", folded=number > 0,
+                            name=names[place],
                             sentence=sentence) if len(own) else None  # fmt: skip
         if group is not None:
             blocks.append(group)
@@ -180,8 +188,10 @@ def _truth(
     first = rows[0]
     blocks: list[Block] = []
     if isinstance(first[1], float):
-        blocks.append(Text(f"Planted and found: {first[4]} of {first[5]} causal genes with instruments are called "
-                           f"and {first[6]} of {first[7]} others; AUC {first[1]:.2f} ({first[0]})."))  # fmt: skip
+        blocks.append(Text(f"Planted and found: {first[4]} of {first[5]} causal genes with instruments are "
+                           f"called "
+                           f"and {first[6]} of {first[7]} others; AUC {first[1]:.2f} "
+                           f"({first[0]})."))  # fmt: skip
     blocks.append(truths.gene_truth_table(f"twmr_truth.{cohort.name}", rows))
     return [*blocks, *([Figures((figure,))] if figure else [])]
 
@@ -196,7 +206,8 @@ def _left_out(
         parts.dropped_table(f"instruments_dropped.{cohort.name}", variants),
         reading.flag_table(f"instruments_flags.{cohort.name}", "Flags of instruments", flags,
                            flags_of("instruments"), noun="gene"),
-        reading.flag_table(f"twmr_flags.{cohort.name}", "Flags of TWMR", [] if twmr is None else texts(twmr, "flags"),
+        reading.flag_table(f"twmr_flags.{cohort.name}", "Flags of TWMR",
+                           [] if twmr is None else texts(twmr, "flags"),
                            flags_of("twmr", "instruments"), noun="gene"),
         reading.flag_table(f"mr_flags.{cohort.name}", "Flags of one-gene methods",
                            [] if mr is None else texts(mr, "flags"), flags_of("mr"), noun="estimate"),
@@ -204,7 +215,8 @@ def _left_out(
     found = tuple(one for one in tables if one is not None)
     if not found:
         return []
-    return [Group(key=f"twmr-left-{cohort.name}", title="What was left out, and what is flagged", blocks=found,
+    return [Group(key=f"twmr-left-{cohort.name}", title="What was left out, and what is flagged",
+                  blocks=found,
                   folded=True)]  # fmt: skip
 
 
@@ -233,8 +245,12 @@ def methods(results: StudyResults) -> Sequence[MethodNote]:
     cohorts = reading.populations(results)
     if not any(_twmr(results, cohort) is not None for cohort in cohorts):
         return ()
-    keys = [key for cohort in cohorts if (mr := _mr(results, cohort)) is not None for key in parts.methods_of(mr)]
+    keys = [
+        key for cohort in cohorts if (mr := _mr(results, cohort)) is not None for key in parts.methods_of(mr)
+    ]
     return written.population(results.config.causal, list(dict.fromkeys(keys)))
 
 
-SECTION = SectionMaker(order=80, key="twmr", title="Causal: population genetics", build=build, methods=methods)
+SECTION = SectionMaker(
+    order=80, key="twmr", title="Causal: population genetics", build=build, methods=methods
+)

@@ -7,25 +7,37 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from consilience.causal.mr.estimators.estimator import Estimates, Estimator
+from consilience.causal.mr.regression import whitened
 
 if TYPE_CHECKING:
     from consilience.causal.mr.estimators.estimator import Instruments
 
 
-def estimate(instruments: Instruments, *, bootstraps: int, seed: int) -> Estimates:
-    """b_exp² overstates the squared effect by se_exp² on average; that is taken off.
+def debiased(instruments: Instruments, *, ld: bool) -> Estimates:
+    """Squares of noisy exposure effects are too large by their errors' variance, which is taken off.
 
-    With w = b_exp² / se_out² and v = se_exp² / se_out² the variance is
-    sum(w + b² v (w + v)) / (sum(w - v))², b the effect.
+    In units in which outcome errors are independent and 1: x and y the effects, M the covariance of x's
+    errors; effect b = x'y / (x'x - tr M), variance (x'x + b² (x'Mx + tr M²)) / (x'x - tr M)². For independent
+    variants that is the estimator of the reference. NaN where x'x is below tr M.
     """
-    weight = 1 / instruments.se_out**2
-    w, v = instruments.b_exp**2 * weight, instruments.se_exp**2 * weight
-    total = (w - v).sum(axis=1)
+    x = whitened(instruments, instruments.b_exp[:, :, None], ld=ld)[..., 0]
+    y = whitened(instruments, instruments.b_out[:, :, None], ld=ld)[..., 0]
+    n = x.shape[1]
+    correlations = instruments.ld if ld else np.broadcast_to(np.eye(n), (len(x), n, n))
+    scaled = instruments.se_exp[:, :, None] * correlations * instruments.se_exp[:, None, :]
+    half = whitened(instruments, scaled, ld=ld)
+    errors = whitened(instruments, half.transpose(0, 2, 1), ld=ld)
+    total = np.sum(x * x, axis=1) - np.trace(errors, axis1=1, axis2=2)
     with np.errstate(invalid="ignore", divide="ignore"):
-        effect = (instruments.b_exp * instruments.b_out * weight).sum(axis=1) / total
-        variance = np.sum(w + effect[:, None] ** 2 * v * (w + v), axis=1) / total**2
-    found = Estimates.of(effect, np.sqrt(variance))
-    return found.without(total <= 0)
+        effect = np.sum(x * y, axis=1) / total
+        spread = np.einsum("gi,gij,gj->g", x, errors, x) + np.sum(errors**2, axis=(1, 2))
+        variance = (np.sum(x * x, axis=1) + effect**2 * spread) / total**2
+    return Estimates.of(effect, np.sqrt(variance)).without(total <= 0)
+
+
+def estimate(instruments: Instruments, *, bootstraps: int, seed: int) -> Estimates:
+    """For independent variants."""
+    return debiased(instruments, ld=False)
 
 
 ESTIMATOR = Estimator(

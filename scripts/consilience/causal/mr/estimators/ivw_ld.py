@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from consilience.causal.mr.estimators.estimator import Estimates, Estimator
-from consilience.causal.mr.regression import exposure_variance, fit
+from consilience.causal.mr.regression import fit, with_exposure_errors
 
 if TYPE_CHECKING:
     from consilience.causal.mr.estimators.estimator import Instruments
 
 
 def estimate(instruments: Instruments, *, bootstraps: int, seed: int) -> Estimates:
-    """Generalised regression through the origin; exposure errors enter by the delta method.
+    """Generalised regression through the origin; error and Q count the errors of the exposure effects.
 
-    Without them it is the fixed-effect estimator of the reference; with them that of TWMR with one gene.
+    Without those it is the fixed-effect estimator of the reference.
     """
     line = fit(instruments, intercept=False, ld=True)
-    variance = line.fixed_se**2 + exposure_variance(instruments, line.lever, ld=True)
-    return Estimates.of(line.effect, np.sqrt(variance), q=line.q, q_df=line.q_df)
+    errors = with_exposure_errors(instruments, line)
+    return Estimates.of(line.effect, np.sqrt(errors.variance), q=errors.q, q_df=line.q_df)
 
 
 ESTIMATOR = Estimator(
@@ -30,7 +30,7 @@ ESTIMATOR = Estimator(
     doi="10.1002/sim.6835",
     assumes="all variants valid; the LD is that of the people studied; variants may be correlated",
     limits="interval too short with pleiotropy (then Q is large); wrong LD makes it wrong; attenuated by "
-    "weak instruments by a share of about 1 / F",
+    "weak instruments by a share of about 1 / F (ivw_ld_debiased is not)",
     min_variants=1,
     uses_ld=True,
     estimate=estimate,

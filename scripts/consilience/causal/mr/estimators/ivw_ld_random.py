@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from consilience.causal.mr.estimators.estimator import Estimates, Estimator
-from consilience.causal.mr.regression import exposure_variance, fit
+from consilience.causal.mr.regression import fit, residual_scale, with_exposure_errors
 
 if TYPE_CHECKING:
     from consilience.causal.mr.estimators.estimator import Instruments
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 def estimate(instruments: Instruments, *, bootstraps: int, seed: int) -> Estimates:
     """As `ivw_ld`, its error times the residual error where that is above 1, then with t of n - 1."""
     line = fit(instruments, intercept=False, ld=True)
-    variance = (line.fixed_se * line.scale) ** 2 + exposure_variance(instruments, line.lever, ld=True)
-    df = np.where(line.scale > 1, float(line.q_df), np.inf)
-    return Estimates.of(line.effect, np.sqrt(variance), df=df, q=line.q, q_df=line.q_df)
+    errors = with_exposure_errors(instruments, line)
+    scale = residual_scale(errors.q, line.q_df)
+    df = np.where(scale > 1, float(line.q_df), np.inf)
+    return Estimates.of(line.effect, np.sqrt(errors.variance) * scale, df=df, q=errors.q, q_df=line.q_df)
 
 
 ESTIMATOR = Estimator(
