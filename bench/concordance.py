@@ -1,7 +1,7 @@
 """Concordance: how often it claims what is not there, what it finds, and what simpler tests would have said.
 
 Simulated tables of both sides (tests/causal/concordance/two_sides.py): LD blocks, gene programs, few donors that
-all cell types share. `python bench/concordance.py --studies 60` prints one table, a scenario a column.
+all cell types share. `python bench/concordance.py --studies 60` prints a table, a scenario a row.
 """
 
 from __future__ import annotations
@@ -35,18 +35,19 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--studies", type=int, default=60)
+    parser.add_argument("--genes", type=int, default=300)
     parser.add_argument("--only", nargs="*", default=list(SCENARIOS), choices=list(SCENARIOS))
     asked = parser.parse_args()
-    found = {}
+    header: list[str] = []
     for name in asked.only:
         started = time.perf_counter()
-        found[name] = summary(studies(range(1, asked.studies + 1), **SCENARIOS[name]))
-        print(f"# {name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
-    rows = list(dict.fromkeys(key for one in found.values() for key in one))
-    print(f"| | {' | '.join(found)} |\n|---{'|---' * len(found)}|")
-    for row in rows:
-        cells = [f"{one[row]:.3f}" if row in one else "" for one in found.values()]
-        print(f"| {row} | {' | '.join(cells)} |")
+        found = summary(studies(range(1, asked.studies + 1), n_genes=asked.genes, **SCENARIOS[name]))
+        found["seconds"] = time.perf_counter() - started
+        if not header:
+            header = list(found)
+            print(f"| scenario | {' | '.join(header)} |\n|---{'|---' * len(header)}|")
+        cells = [f"{found[key]:.3g}" if key in found else "" for key in header]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

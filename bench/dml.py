@@ -94,7 +94,9 @@ def ours(cells: CellsOfType, folds: npt.NDArray[np.intp]) -> tuple[Floats, Float
     return scores.theta, clustered_se(scores)
 
 
-def doubleml(cells: CellsOfType, gene: int, folds: npt.NDArray[np.intp], *, clustered: bool) -> tuple[float, float]:
+def doubleml(
+    cells: CellsOfType, gene: int, folds: npt.NDArray[np.intp], *, clustered: bool
+) -> tuple[float, float]:
     """The same of one gene by DoubleML; `folds` of donors, or of cells where errors are not clustered."""
     import doubleml as peer
     import pandas as pd

@@ -11,7 +11,7 @@
     if (parent) parent.append(made);
     return made;
   };
-  const lengthOf = (text) => [...text].reduce((sum, letter) => sum + (/[A-Z0-9]/.test(letter) ? 7.3 : 5.9), 0);
+  const lengthOf = (text) => [...text].reduce((sum, letter) => sum + (/[A-Z]/.test(letter) ? 7.3 : 6.1), 0);
   const label = (text, attributes, parent) => { const made = node("text", attributes, parent); made.textContent = text; return made; };
 
   // ---- scales ----

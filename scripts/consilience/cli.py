@@ -1,8 +1,8 @@
 """The command line: the library's functions with another front door.
 
 What checks, inspects and downloads is here; what uses trained models (diagnose, markers, vectors, synthesise,
-info), makes samples (augment) or estimates effects (twmr) is in `commands`. Others (predict, dml, concordance, verify) come with
-their capability.
+info), makes samples (augment) or estimates effects (twmr) is in `commands`. Others (predict, verify) come
+with their capability.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import typer
 
 from consilience import __version__
 from consilience.commands.augment import augment
+from consilience.commands.concordance import concordance
 from consilience.commands.diagnose import diagnose
 from consilience.commands.dml import dml
 from consilience.commands.info import info
@@ -139,7 +140,7 @@ def inspect(
         show(found)
 
 
-for command in (diagnose, markers, vectors, synthesise, augment, info, twmr, dml):
+for command in (diagnose, markers, vectors, synthesise, augment, info, twmr, dml, concordance):
     app.command()(command)
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 from consilience.foundation.files import write_json, write_parquet
 from consilience.study.cohorts import Cohort
 
-GENES, CAUSAL = 240, 24
-CELL_TYPES = ("monocyte", "B cell", "naive CD4 T", "NK", "dendritic", "CD8 T")
+GENES, CAUSAL = 150, 24
+CELL_TYPES = ("monocyte", "B cell", "naive CD4 T", "NK", "CD8 T")
 ACTIVE = CELL_TYPES[:2]
 METHODS = ("ivw_random", "ivw_ld", "egger", "weighted_median")
 REASONS = ("ld_pruned", "weak", "mhc", "palindromic", "steiger", "not_in_gwas")
@@ -298,7 +298,7 @@ def write_agreement(
                 "r": float(np.corrcoef(nes, theirs)[0, 1]),
                 "p": 0.01,
                 "n_pathways": len(names),
-                "shared": 2,
+                "n_shared": 2,
             }
         )
     table = pd.DataFrame(rows)
@@ -309,8 +309,13 @@ def write_agreement(
     write_parquet(here / "pathways.parquet", pd.concat(pathways, ignore_index=True))
     write_parquet(here / "pathway_agreement.parquet", pd.DataFrame(agreement))
     write_json(here / "metrics.json", {
-        "verdict": f"Both sides agree in 2 of 6 cell types{study.hostile}.", "settings": {}, "p_global": 0.004,
-        "examples": [{"gene": "SLC40A1", "cell_type": "monocyte", "z_population": -2.1, "p_population": 0.036, "z_cells": -1.8, "p_cells": 0.1, "same_sign": True},
-                     {"gene": "CP", "text": f"CP has no instruments{study.hostile}"}],
+        "verdict": f"Both sides agree in 2 of 5 cell types{study.hostile}.", "settings": {}, "p_global": 0.004,
+        "examples": [
+            {"gene": "SLC40A1", "text": "SLC40A1: population genetics -0.21 (p = 0.036); single cells: 1 cell types, p ≤ 0.05 in 0.",
+             "population": [{"ensembl_id": "ENSG00000138449", "effect": -0.21, "se": 0.1, "z": -2.1, "p": 0.036}],
+             "mr": [{"method": "ivw_ld", "estimate": -0.2, "se": 0.1, "p": 0.045, "n_snps": 3, "flags": ""}],
+             "cells": [{"cell_type": "monocyte", "effect": -0.1, "se": 0.05, "z": -1.8, "p": 0.1}]},
+            {"gene": "CP", "text": f"CP: on neither side{study.hostile}.", "population": [], "mr": [], "cells": []},
+        ],
         "messages": [f"donor {donors[1]} weighs most{study.hostile}"],
     })  # fmt: skip

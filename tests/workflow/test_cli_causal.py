@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from causal.concordance.two_sides import two_sides
+from causal.dml.small_cells import PLANTED, counts_and_obs, write_cells
 from causal.twmr.files import write_folder
 from causal.twmr.simulated import Scenario, simulate
 from consilience import cli
@@ -117,3 +119,153 @@ def test_twmr_says_what_is_wrong_with_its_input(capsys, genes: Path, tmp_path: P
     (genes / "ENSG00000000100.matrix").write_text("GENES ENSG00000000100 BETA_GWAS\nrs0 0.1 x\n")
     assert "ENSG00000000100.matrix:2" in error_of(genes, *PEOPLE)
     assert "--n-gwas" in error_of(genes, "--n-gwas", "many", "--n-eqtl", "5")
+
+
+DML = ["cell_type", "gene", "theta", "se", "p", "fdr", "n_cells", "n_donors", "flags"]
+COUNTS, OBS = counts_and_obs()
+
+
+def own_file(path: Path, *, what: str = "counts") -> Path:
+    """Somebody's own cells: other names of columns; counts, their logarithms, or scaled values in X."""
+    import anndata
+
+    obs = OBS[["donor", "arm", "cell_type", "batch"]].set_axis(["who", "state", "kind", "lane"], axis=1)
+    values = COUNTS.astype(np.float32)
+    if what != "counts":
+        values = np.log1p(1e4 * values / values.sum(1, keepdims=True))
+    if what == "scaled":
+        values = (values - values.mean(0)) / values.std(0)
+    var = pd.DataFrame(index=[f"G{one}" for one in range(values.shape[1])])
+    anndata.AnnData(values.astype(np.float32), obs=obs, var=var).write_h5ad(path)
+    return path
+
+
+def dml_of(path: Path, out: Path, *more: object) -> list[object]:
+    columns = ["--outcome", "state", "--donor", "who", "--cell-type", "kind"]
+    return ["dml", "--input", path, *columns, "--case", "case", "--out", out, *more]
+
+
+def test_dml_of_own_counts_and_of_their_logarithms(capsys, tmp_path: Path) -> None:
+    tables = []
+    for what in ("counts", "logs"):
+        path, out = own_file(tmp_path / f"{what}.h5ad", what=what), tmp_path / f"{what}.parquet"
+        code, said, _ = run(capsys, *dml_of(path, out, "--covariates", "lane"))
+        assert code == 0
+        assert ("counts, taken as log1p" in said) == (what == "counts")
+        assert "8 cases and 8 controls" in said
+        tables.append(pd.read_parquet(out))
+        assert tables[-1].columns.tolist()[: len(DML)] == DML
+    pd.testing.assert_frame_equal(*tables, rtol=1e-3, atol=1e-5)
+    best = tables[0][tables[0]["fdr"] <= 0.05]
+    assert {f"G{one}" for one in PLANTED} <= set(best["gene"][best["cell_type"] == "B"])
+
+
+def test_dml_of_a_prepared_file_as_json(capsys, tmp_path: Path) -> None:
+    path = write_cells(tmp_path / "prepared.h5ad", COUNTS, OBS, with_x=False)
+    out = tmp_path / "dml.tsv"
+    code, said, _ = run(
+        capsys, "dml", "--input", path, "--outcome", "arm", "--case", "case", "--control", "control",
+        "--donor", "donor", "--cell-type", "cell_type", "--covariates", "batch,age,library_size",
+        "--out", out, "--json",
+    )  # fmt: skip
+    assert code == 0
+    summary = json.loads(said)
+    assert summary["cell_types"][0]["covariates_used"] == ["batch", "age", "library_size"]
+    table = pd.read_csv(out, sep="\t")
+    assert table["ensembl_id"].str.startswith("ENSG").all()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"--outcome": "stat"}, "did you mean 'state'"),
+        ({"--donor": "nobody"}, "(--donor): has no such column"),
+        ({"--case": "ill"}, "allowed: case, control"),
+        ({"--learner": "rigde"}, "did you mean 'ridge'"),
+        ({"--score": "ate"}, "partialling_out, iv_type, irm"),
+        ({"--covariates": "lane,smoking"}, "smoking"),
+        ({"--control": "case"}, "both case and control"),
+        ({"--min-donors": "9"}, "no cell type can be estimated"),
+        ({"--out": "dml.csv"}, "known form"),
+        ({"--input": "absent.h5ad"}, "no such file"),
+    ],
+)
+def test_dml_mistakes_are_one_line(capsys, tmp_path: Path, change: dict[str, str], words: str) -> None:
+    given = dml_of(own_file(tmp_path / "own.h5ad"), tmp_path / "dml.tsv")
+    for option, value in change.items():
+        place = given.index(option) + 1 if option in given else len(given) + 1
+        given[place - 1 : place + 1] = [option, value]
+    code, said, err = run(capsys, *given)
+    assert code != 0
+    assert words in said + err
+    assert "Traceback" not in said + err
+
+
+def test_dml_refuses_scaled_values(capsys, tmp_path: Path) -> None:
+    path = own_file(tmp_path / "scaled.h5ad", what="scaled")
+    code, _, err = run(capsys, *dml_of(path, tmp_path / "dml.tsv"))
+    assert code == 1
+    assert "neither counts nor their logarithms" in err
+
+
+CONCORDANCE = ["cell_type", "r", "r_corrected", "p_permutation", "fdr", "sign_agreement", "n_genes"]
+
+
+@pytest.fixture
+def two_tables(tmp_path: Path) -> list[object]:
+    study = two_sides(3, n_genes=120, n_types=2, n_active=1, n_donors=16, effect=1.5)
+    study.population.to_parquet(tmp_path / "twmr.parquet")
+    study.cells.to_csv(tmp_path / "dml.tsv", sep="\t", index=False)
+    study.left_out.to_parquet(tmp_path / "left.parquet")
+    return [
+        "concordance", "--population", tmp_path / "twmr.parquet", "--cells", tmp_path / "dml.tsv", "--permutations", "199",
+    ]  # fmt: skip
+
+
+def test_concordance_of_two_tables(capsys, two_tables, tmp_path: Path) -> None:
+    out = tmp_path / "agree.tsv"
+    code, said, _ = run(
+        capsys, *two_tables, "--left-out", tmp_path / "left.parquet", "--gene", "G3", "--out", out
+    )
+    assert code == 0
+    for words in ("genes that both sides have: 120; cell types: 2", "In 1 of 2 cell types", "G3: population", "written:"):  # fmt: skip
+        assert words in said
+    table = pd.read_csv(out, sep="\t").set_index("cell_type", drop=False)
+    assert table.columns.tolist()[: len(CONCORDANCE)] == CONCORDANCE
+    assert table["fdr"]["T"] <= 0.05 < table["fdr"]["B"]
+
+
+def test_concordance_of_the_least_columns(capsys, two_tables, tmp_path: Path) -> None:
+    study = two_sides(3, n_genes=120, n_types=2, n_active=1, n_donors=16, effect=1.5)
+    study.population[["symbol", "alpha", "se"]].rename(columns={"symbol": "gene"}).to_csv(tmp_path / "p.csv", index=False)  # fmt: skip
+    names = study.cells["gene"].map(
+        dict(zip(study.population["gene"], study.population["symbol"], strict=True))
+    )
+    study.cells.assign(gene=names)[["cell_type", "gene", "theta", "se"]].to_parquet(tmp_path / "c.parquet")
+    given = ["concordance", "--population", tmp_path / "p.csv", "--cells", tmp_path / "c.parquet", "--out", tmp_path / "t.parquet", "--json"]  # fmt: skip
+    code, said, _ = run(capsys, *given)
+    assert code == 0
+    assert json.loads(said)["n_shared"] == 120
+    flags = pd.read_parquet(tmp_path / "t.parquet")["flags"]
+    assert flags.str.contains("donors_unknown;no_positions;no_expression").all()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--cell-type", "t"], "allowed: B, T"),
+        (["--out", "agree.xlsx"], "known form"),
+        (["--population", "absent.parquet"], "there is no such table"),
+        (["--cells", "{population}"], "cell_type, theta"),
+        (["--left-out", "{population}"], "columns are missing"),
+        (["--permutations", "5"], "--permutations"),
+        (["--correction", "bonferroni"], "--correction"),
+    ],
+)
+def test_concordance_mistakes_are_one_line(capsys, two_tables, tmp_path: Path, change, words: str) -> None:
+    change = [one.format(population=tmp_path / "twmr.parquet") for one in change]
+    code, said, err = run(capsys, *two_tables, "--out", tmp_path / "agree.tsv", *change)
+    assert code != 0
+    assert words in said + err
+    assert "Traceback" not in said + err
+    assert not (tmp_path / "agree.tsv").exists()

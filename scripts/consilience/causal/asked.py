@@ -27,9 +27,8 @@ def causal_problems(settings: CausalSection, cohorts: Sequence[Cohort]) -> list[
         problems += _unknown(where, pair[:1], population, "studied summary statistics, first of the pair")
         problems += _unknown(where, pair[1:], used, "single-cell cohorts of causal.dml, second of the pair")
     problems += _unknown("causal.mr.methods", settings.mr.methods, estimators(), "estimators")
-    problems += _unknown(
-        "causal.dml.learner", [settings.dml.learner, *settings.dml.others], learners(), "learners"
-    )
+    problems += _unknown("causal.dml.learner", [settings.dml.learner], learners(), "learners")
+    problems += _unknown("causal.dml.others", settings.dml.others, learners(), "learners")
     if settings.dml.expression == "denoised" and not settings.denoising.enabled:
         problems.append(Problem("denoised expression needs its network", "causal.dml.expression",
                                 "denoised", "observed", "set causal.denoising.enabled"))  # fmt: skip

@@ -1,4 +1,4 @@
-"""`consilience concordance`: whether gene effects from single cells agree with those from population genetics."""
+"""`consilience concordance`: whether gene effects from single cells and from population genetics agree."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ SHOWN = 5
 
 
 def dml(
-    input_file: Annotated[Path, typer.Option("--input", help="Cells: an .h5ad file with counts or logarithms.")],
+    input_file: Annotated[Path, typer.Option("--input", help="Cells (.h5ad): counts or logarithms.")],
     outcome: Annotated[str, typer.Option(help="Column of the cells that says which arm their donor is of.")],
     case: Annotated[list[str], typer.Option(help="Level of the cases (can be repeated).")],
     donor: Annotated[str, typer.Option(help="Column that says which donor a cell is from.")],
@@ -40,7 +40,7 @@ def dml(
     inference: Annotated[str, typer.Option(help="t or wild_bootstrap.")] = "t",
     folds: Annotated[int, typer.Option(help="Groups of donors for cross-fitting.", min=2)] = 5,
     repeats: Annotated[int, typer.Option(help="Divisions into folds.", min=1)] = 5,
-    min_cells: Annotated[int, typer.Option(help="A donor with fewer cells of a type does not count.", min=1)] = 10,
+    min_cells: Annotated[int, typer.Option(help="Cells a donor must have of a type.", min=1)] = 10,
     min_donors: Annotated[int, typer.Option(help="Donors that each arm must have.", min=2)] = 3,
     latents: Annotated[
         Path | None, typer.Option(help="Table of latent confounders (columns cell, l0, l1, …).")
@@ -65,8 +65,12 @@ def dml(
     found = estimate_cohort(source, settings=settings, seed=seed, without_each=False)
     if found.main.empty:
         reasons = "; ".join(f"{name}: {why}" for name, why in found.record["skipped"].items())
-        raise DataError("no cell type can be estimated", where=str(input_file), value=reasons or "no cell types",
-                        mend="; ".join(found.record["messages"][:1]) or "look at the columns asked for")  # fmt: skip
+        raise DataError(
+            "no cell type can be estimated",
+            where=str(input_file),
+            value=reasons or "no cell types",
+            mend="; ".join(found.record["messages"][:1]) or "look at the columns asked for",
+        )
     write_table(out, found.main[[*FIRST, *(name for name in found.main if name not in FIRST)]])
     summary = {**found.record, "input": str(input_file), "values": units, "out": str(out)}
     say([*_lines(found.main, found.record, units), f"written: {out}"], summary, as_json=as_json)
@@ -80,8 +84,13 @@ def _settings(**given: Any) -> DmlSection:
     for option, allowed in (("score", ("partialling_out", "iv_type", "irm")),
                             ("inference", ("t", "wild_bootstrap"))):  # fmt: skip
         if given[option] not in allowed:
-            raise ConfigError("no such choice", where=f"--{option}", value=given[option], allowed=", ".join(allowed),
-                              mend=did_you_mean(given[option], allowed))  # fmt: skip
+            raise ConfigError(
+                "no such choice",
+                where=f"--{option}",
+                value=given[option],
+                allowed=", ".join(allowed),
+                mend=did_you_mean(given[option], allowed),
+            )
     learner(given["learner"])
     return DmlSection(**given)
 

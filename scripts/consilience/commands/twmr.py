@@ -1,4 +1,4 @@
-"""`consilience twmr`: effects of genes on a trait from summary statistics, several genes of a locus at once."""
+"""`consilience twmr`: effects of genes on a trait from summary statistics, by several genes at once."""
 
 from __future__ import annotations
 

@@ -59,6 +59,7 @@ def summary(rows: pd.DataFrame) -> dict[str, float]:
     known = planted[np.isfinite(planted["r_corrected"])]
     found["corrected, share given"] = len(known) / max(len(planted), 1)
     found["corrected, null given"] = float(np.isfinite(null["r_corrected"]).mean())
+    found |= dict.fromkeys(("true r", "r", "r corrected, median", "corrected, coverage"), float("nan"))
     if len(known):
         found["true r"] = known["true_r"].mean()
         found["r"] = known["r"].mean()

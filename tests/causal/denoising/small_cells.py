@@ -43,13 +43,14 @@ def write(path, counts, obs, *, genes=None, with_x=True, dtype=np.int32):
     """The prepared file: with X, or counts and size factors alone."""
     counts = np.asarray(counts)
     genes = [f"G{number:03d}" for number in range(counts.shape[1])] if genes is None else list(genes)
+    plain = np.abs(np.where(np.isfinite(counts), counts, 1.0))
+    size = np.abs(np.nan_to_num(obs["size_factor"].to_numpy())) + 1e-9
     var = pd.DataFrame(
-        {"total_counts": np.nansum(counts, axis=0), "dispersions_norm": np.nan_to_num(counts).var(axis=0)},
-        index=genes,
+        {"total_counts": plain.sum(axis=0), "dispersions_norm": plain.var(axis=0)}, index=genes
     )
     stored = sparse.csr_matrix(counts.astype(dtype))
     data = anndata.AnnData(
-        X=sparse.csr_matrix(np.log1p(counts / obs["size_factor"].to_numpy()[:, None]).astype(np.float32))
+        X=sparse.csr_matrix(np.log1p(plain / size[:, None]).astype(np.float32))
         if with_x else None,
         obs=obs, var=var, layers={"counts": stored}, shape=None if with_x else counts.shape,
     )  # fmt: skip

@@ -39,21 +39,28 @@ def test_networks_that_differ_by_a_linear_map_come_to_the_same_axes():
     np.testing.assert_allclose(explained, 0, atol=1e-6)
 
 
-def test_agreement_is_the_mean_correlation_with_what_is_common():
+def test_agreement_is_the_mean_correlation_of_two_networks():
     _, given = views(noise=0.5)
     found = align(summed(given))
     common = np.stack([found.onto(one, number) for number, one in enumerate(given)])
-    centre = common.mean(axis=0)
-    for axis in range(2):
-        due = np.mean([np.corrcoef(one[:, axis], centre[:, axis])[0, 1] for one in common])
-        assert found.agreement[axis] == pytest.approx(due, abs=0.02)
+    for axis in range(4):
+        pairs = [np.corrcoef(common[one, :, axis], common[two, :, axis])[0, 1]
+                 for one, two in ((0, 1), (0, 2), (1, 2))]  # fmt: skip
+        assert found.agreement[axis] == pytest.approx(np.mean(pairs), abs=0.08)
     assert (np.diff(found.agreement) <= 1e-12).all()
     assert found.agreement[0] < 0.999
 
 
+def test_one_network_agrees_with_itself():
+    _, given = views(k=1)
+    found = align(summed(given))
+    np.testing.assert_array_equal(found.agreement, 1)
+    np.testing.assert_allclose(np.cov(found.onto(given[0], 0).T, bias=True), np.eye(4), atol=1e-9)
+
+
 def test_an_axis_that_does_not_vary_is_zero_not_noise():
-    _, given = views()
-    given = [np.column_stack([one[:, :3], np.full(len(one), 2.0)]) for one in given]
+    _, given = views(size=3)
+    given = [np.column_stack([one, np.full(len(one), 2.0)]) for one in given]
     found = align(summed(given))
     common = found.onto(given[1], 1)
     assert np.isfinite(common).all()
@@ -64,13 +71,15 @@ def test_log_factors_find_and_shrink():
     rng = np.random.default_rng(3)
     true = np.exp(rng.normal(0, 0.4, (8, 200)))
     rich, poor = (np.full((8, 200), level) for level in (5_000.0, 2.0))
-    strong, weak = (
-        log_factors(Tallies(rng.poisson(level * true).astype(float), level, level)) for level in (rich, poor)
-    )
-    assert np.corrcoef(strong.ravel(), np.log(true).ravel())[0, 1] > 0.99
-    assert weak.std() < 0.8 * strong.std()
+    few = rng.poisson(poor * true).astype(float)
+    strong = log_factors(Tallies(rng.poisson(rich * true).astype(float), rich, rich))
+    weak = log_factors(Tallies(few, poor, poor))
+    np.testing.assert_allclose(strong, np.log(true), atol=0.1)
+    errors = [np.mean((found - true) ** 2) for found in (np.exp(weak), few / poor, np.ones_like(true))]
+    assert errors[0] < 0.6 * errors[1]
+    assert errors[0] < errors[2]
     none = log_factors(Tallies(rng.poisson(rich).astype(float), rich, rich))
-    assert np.abs(none).max() < 0.02  # nothing but noise: hardly any factor
+    assert np.abs(none).max() < 0.04  # nothing but noise: hardly any factor
     assert (log_factors(Tallies.empty(2, 5)) == 0).all()
 
 
@@ -111,12 +120,10 @@ def test_start_has_the_moments_of_the_cells():
     counts = rng.poisson(rng.gamma(theta, rate * size[:, None] / theta))
     batch = np.arange(6_000) % 2
     counts[batch == 1, 3] *= 3
-    found = start_of(
-        sparse.csr_matrix(counts.astype(np.float32)), size, batch, n_batches=2, latent=4, seed=1
-    )
+    found = start_of(sparse.csr_matrix(counts.astype(np.float32)), size, batch, n_batches=2, latent=4, seed=1)
     others = np.arange(12) != 3
     np.testing.assert_allclose(np.exp(found.level)[others], rate[others], rtol=0.05)
-    np.testing.assert_allclose(np.exp(found.log_size)[others], theta, rtol=0.15)
+    np.testing.assert_allclose(np.exp(found.log_size)[others], theta, rtol=0.25)
     np.testing.assert_allclose(found.batch_effect[1, 3] - found.batch_effect[0, 3], np.log(3), atol=0.05)
     np.testing.assert_allclose(found.batch_effect[:, others], 0, atol=0.05)
     logs = np.log1p(counts / size[:, None])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from causal.denoising.small_cells import cells, permuted, write
 from consilience.causal.denoising.cohort import open_cells, pools, read_pool
 from consilience.causal.denoising.folds import donor_groups
 from consilience.foundation.errors import DataError
-from causal.denoising.small_cells import cells, permuted, write
 
 
 def test_pool_is_the_same_for_any_order_storage_and_block(tmp_path):
@@ -18,11 +18,11 @@ def test_pool_is_the_same_for_any_order_storage_and_block(tmp_path):
     first = open_cells(write(tmp_path / "a.h5ad", counts, obs), genes=12)
     shuffled, other_obs = permuted(counts, obs, rows, genes)
     names = [f"G{number:03d}" for number in genes]
-    second = open_cells(
-        write(tmp_path / "b.h5ad", shuffled, other_obs, genes=names, with_x=False), genes=12
-    )
+    second = open_cells(write(tmp_path / "b.h5ad", shuffled, other_obs, genes=names, with_x=False), genes=12)
     assert first.genes == second.genes == tuple(sorted(first.genes))
-    for one, two in zip(*(pools(x, np.ones(45, bool), size=20, seed=3) for x in (first, second)), strict=True):
+    for one, two in zip(
+        *(pools(x, np.ones(45, bool), size=20, seed=3) for x in (first, second)), strict=True
+    ):
         a, b = read_pool(first, one), read_pool(second, two, size=7)
         assert (first.expression.names[a.rows] == second.expression.names[b.rows]).all()
         assert (a.counts != b.counts).nnz == 0
@@ -73,7 +73,7 @@ def test_missing_donors_and_too_few_genes_are_refused(tmp_path):
         open_cells(write(tmp_path / "a.h5ad", counts, obs.drop(columns="donor")), genes=0)
     with pytest.raises(DataError, match="too few genes"):
         open_cells(write(tmp_path / "b.h5ad", counts[:, :5], obs), genes=0)
-    with pytest.raises(DataError, match="genes of the model are not in the file; found G999"):
+    with pytest.raises(DataError, match="genes of the model are not in the file; found 'G999'"):
         open_cells(write(tmp_path / "c.h5ad", counts, obs), genes=0).of_genes(("G001", "G999"))
 
 

@@ -16,7 +16,12 @@ PLANTED = (0, 1)
 
 
 def counts_and_obs(
-    *, donors: int = 16, cells: int = 24, types: tuple[str, ...] = ("B", "T"), seed: int = 0, effect: float = 2.0
+    *,
+    donors: int = 16,
+    cells: int = 24,
+    types: tuple[str, ...] = ("B", "T"),
+    seed: int = 0,
+    effect: float = 2.0,
 ):
     """Counts (n, GENES) int32 and the table of cells, shuffled."""
     rng = np.random.default_rng(seed)
@@ -52,7 +57,9 @@ def write_cells(path: Path, counts, obs, *, with_x: bool = True) -> Path:
         {"ensembl_id": [f"ENSG{one:011d}" for one in range(counts.shape[1])]},
         index=[f"G{one}" for one in range(counts.shape[1])],
     )
-    obs = obs.assign(**{name: pd.Categorical(values) for name, values in obs.items() if values.dtype == object})
+    obs = obs.assign(
+        **{name: pd.Categorical(values) for name, values in obs.items() if values.dtype == object}
+    )
     data = anndata.AnnData(sparse.csr_matrix(logged), obs=obs, var=var,
                            layers={"counts": sparse.csr_matrix(counts)})  # fmt: skip
     data.write_h5ad(path)

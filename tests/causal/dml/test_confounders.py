@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from consilience.causal.dml.confounders import CONSTANT, ONE_ARM, REPEATED, make_confounders
+from consilience.causal.dml.confounders import CONSTANT, ONE_ARM, ONE_DONOR, REPEATED, make_confounders
 from consilience.foundation.errors import DataError
 from consilience.sources.cells.h5_frames import encoded
 from consilience.sources.cells.matrix import Labels
@@ -30,7 +30,9 @@ def test_numbers_are_standardised_and_words_have_columns():
     assert found.values.mean(0) == pytest.approx(0, abs=1e-12)
     assert found.values.std(0) == pytest.approx(1)
     assert found.used == ("age", "sex", "site")
-    assert np.corrcoef(found.values[:, 0], np.array([31, 42, 53, 64, 31, 42, 53, 60.0])[DONOR])[0, 1] > 1 - 1e-9
+    assert (
+        np.corrcoef(found.values[:, 0], np.array([31, 42, 53, 64, 31, 42, 53, 60.0])[DONOR])[0, 1] > 1 - 1e-9
+    )
 
 
 def test_library_size_is_taken_on_the_logarithm():
@@ -68,6 +70,12 @@ def test_a_batch_of_each_arm_is_left_out_and_told():
     assert found.names == ("sex=f",)
 
 
+def test_a_batch_of_each_donor_tells_nothing_of_others():
+    found = made(batch=text(list("abcdefgh")))
+    assert found.dropped == {"batch": ONE_DONOR}
+    assert found.aliased_with_disease == ()
+
+
 def test_a_batch_with_cases_alone_is_kept_beside_mixed_ones():
     found = made(batch=text(list("aabbaaca")))
     assert found.aliased_with_disease == ()
@@ -76,7 +84,7 @@ def test_a_batch_with_cases_alone_is_kept_beside_mixed_ones():
 
 def test_gaps_are_filled_and_told():
     values = np.array([30.0, 40, np.nan, 50, 60, np.nan, 35, 45])[DONOR]
-    found = made(age=encoded(values), sex=Labels.from_text([("m", "f", "")[one % 3] for one in DONOR]))
+    found = made(age=encoded(values), sex=Labels.from_text(["mffmffm "[one].strip() for one in DONOR]))
     assert found.gaps == {"age": 0.25}
     assert "age (missing)" in found.names
     assert "sex=missing" in found.names

@@ -58,12 +58,12 @@ def peer(model, x, outcome, treatment, donor, folds, *, clustered, learners, **m
     samples, groups = [], []
     for each in repeats:
         of_cell = each[donor] if clustered else each
-        samples.append([
-            (np.flatnonzero(of_cell != one), np.flatnonzero(of_cell == one)) for one in range(FOLDS)
-        ])
-        groups.append([
-            ([np.flatnonzero(each != one)], [np.flatnonzero(each == one)]) for one in range(FOLDS)
-        ])
+        samples.append(
+            [(np.flatnonzero(of_cell != one), np.flatnonzero(of_cell == one)) for one in range(FOLDS)]
+        )
+        groups.append(
+            [([np.flatnonzero(each != one)], [np.flatnonzero(each == one)]) for one in range(FOLDS)]
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fitted = getattr(doubleml, model)(
@@ -177,9 +177,7 @@ def test_cells_in_tiles_are_cells_all_at_once():
     for fold in range(FOLDS):
         train, test = folds[donor] != fold, folds[donor] == fold
         places = [*chosen.treatment[fold], chosen.outcome[fold]]
-        for column, (place, target) in enumerate(
-            zip(places, [*expression.T, outcome], strict=True)
-        ):
+        for column, (place, target) in enumerate(zip(places, [*expression.T, outcome], strict=True)):
             model = Ridge(PENALTIES[place] * train.sum()).fit(x[train], target[train])
             left[test, column] = target[test] - model.predict(x[test])
     b, a = left[:, :G] * left[:, G:], left[:, :G] ** 2

@@ -13,7 +13,9 @@ def named(n: int) -> tuple[str, ...]:
     return tuple(f"P{one}" for one in range(n))
 
 
-@given(cases=st.integers(2, 12), controls=st.integers(2, 12), folds=st.integers(2, 8), seed=st.integers(0, 99))
+@given(
+    cases=st.integers(2, 12), controls=st.integers(2, 12), folds=st.integers(2, 8), seed=st.integers(0, 99)
+)
 def test_no_fold_lacks_an_arm_and_none_is_larger_than_others(cases, controls, folds, seed):
     disease = np.array([1.0] * cases + [0.0] * controls)
     found = donor_folds(named(cases + controls), disease=disease, folds=folds, repeat=0, seed=seed)
@@ -31,7 +33,9 @@ def test_luck_goes_with_the_name_and_changes_with_the_repeat():
     given_names = named(10)
     found = donor_folds(given_names, disease=disease, folds=5, repeat=0, seed=1)
     order = np.random.default_rng(0).permutation(10)
-    again = donor_folds(tuple(given_names[one] for one in order), disease=disease[order], folds=5, repeat=0, seed=1)
+    again = donor_folds(
+        tuple(given_names[one] for one in order), disease=disease[order], folds=5, repeat=0, seed=1
+    )
     assert (again == found[order]).all()
     other = donor_folds(given_names, disease=disease, folds=5, repeat=1, seed=1)
     assert (other != found).any()

@@ -60,7 +60,8 @@ def test_sums_are_those_of_residuals():
         assert found.b[one] == pytest.approx((v * u[:, None])[mine].sum(0), rel=1e-9, abs=1e-9)
         assert found.a[one] == pytest.approx((v**2)[mine].sum(0), rel=1e-9)
         assert found.outcome_residuals[one] == pytest.approx((u**2)[mine].sum(), rel=1e-9)
-    r2 = 1 - (v**2).sum(0) / ((expression - expression.mean(0)) ** 2).sum(0)
+    spread = ((expression - expression.mean(0, dtype=float)) ** 2).sum(0)
+    r2 = 1 - (v**2).sum(0) / spread
     assert found.r2_treatment == pytest.approx(r2, rel=1e-6)
     assert found.r2_outcome == pytest.approx(1 - (u**2).sum() / ((outcome - outcome.mean()) ** 2).sum())
     assert found.treatment_sd == pytest.approx(np.sqrt((v**2).mean(0)))
@@ -136,7 +137,9 @@ def test_order_and_units_do_not_matter(seed, unit):
     rng = np.random.default_rng(seed)
     cells, genes = rng.permutation(len(x)), rng.permutation(G)
     before = scored(data)
-    after = scored((3 + x[cells], outcome[cells], expression[cells][:, genes] * np.float32(unit), donor[cells]))
+    after = scored(
+        (3 + x[cells], outcome[cells], expression[cells][:, genes] * np.float32(unit), donor[cells])
+    )
     assert after.theta * float(np.float32(unit)) == pytest.approx(before.theta[genes], rel=1e-4, abs=1e-9)
     assert clustered_se(after) * unit == pytest.approx(clustered_se(before)[genes], rel=1e-4)
 

@@ -41,7 +41,10 @@ def cohort(*, n_loci: int = 4, n_snps: int = 25, n_genes: int = 3, palindromes: 
     for number in range(n_loci):
         one = simulate_locus(n_snps=n_snps, alpha=rng.normal(0, 0.05, n_genes), n_gwas=int(n_gwas), n_eqtl=int(N_EQTL),
                              direct_scale=0.0, rng=rng)  # fmt: skip
-        pairs = [PALINDROMES[rng.integers(2)] if rng.random() < palindromes else PLAIN[rng.integers(4)] for _ in range(n_snps)]
+        pairs = [
+            PALINDROMES[rng.integers(2)] if rng.random() < palindromes else PLAIN[rng.integers(4)]
+            for _ in range(n_snps)
+        ]
         pairs = [pair[::-1] if rng.random() < 0.5 else pair for pair in pairs]
         base = pd.DataFrame({
             "rsid": [f"rs{number}{k:04d}" for k in range(n_snps)], "chromosome": str(number % 22 + 1),
@@ -57,12 +60,22 @@ def cohort(*, n_loci: int = 4, n_snps: int = 25, n_genes: int = 3, palindromes: 
             truth.append(pd.DataFrame({"rsid": base["rsid"], "gene": name["ensembl_id"], "eqtl": one.ld @ one.joint[:, gene],
                                        "effect_allele": base["effect_allele"]}))  # fmt: skip
         first, second = np.triu_indices(n_snps)
-        columns = {f"{name}_{side}": base[name].to_numpy()[place] for side, place in (("1", first), ("2", second)) for name in ("rsid", *ALLELES)}
+        columns = {
+            f"{name}_{side}": base[name].to_numpy()[place]
+            for side, place in (("1", first), ("2", second))
+            for name in ("rsid", *ALLELES)
+        }
         ld.append(pd.DataFrame({"locus": f"L{number}", "r": one.ld_panel[first, second], **columns}))
     whole = pd.concat(eqtl, ignore_index=True)
     kept = whole[whole["p_value"] <= largest_p].reset_index(drop=True)
     qc = {"n_rows_read": {"eQTL": len(whole)}, "messages": []}
-    return Cohort(pd.concat(gwas, ignore_index=True), kept, pd.concat(ld, ignore_index=True), pd.concat(truth, ignore_index=True), qc)
+    return Cohort(
+        pd.concat(gwas, ignore_index=True),
+        kept,
+        pd.concat(ld, ignore_index=True),
+        pd.concat(truth, ignore_index=True),
+        qc,
+    )
 
 
 def with_effects(base: pd.DataFrame, z: np.ndarray, n: float, frequency: np.ndarray) -> pd.DataFrame:

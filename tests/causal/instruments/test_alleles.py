@@ -26,7 +26,9 @@ OTHER = {"A": "T", "C": "G", "G": "C", "T": "A"}
 
 def alleles(words: list[str], frequency: list[float] | None = None) -> Alleles:
     effect, other = (np.array([CODE[word[k]] for word in words], dtype=np.int8) for k in (0, 1))
-    return Alleles(effect, other, np.array(frequency if frequency else [np.nan] * len(words), dtype=np.float64))
+    return Alleles(
+        effect, other, np.array(frequency if frequency else [np.nan] * len(words), dtype=np.float64)
+    )
 
 
 def slow_sign(reference: str, word: str) -> int:
@@ -70,7 +72,12 @@ def test_every_pair_of_alleles_is_matched_as_by_letters() -> None:
 def test_palindromic_variants(policy, strand, frequencies, sign) -> None:
     """A/T on both sides; the same with the table's alleles in the other order has the opposite sign."""
     here, there = frequencies
-    found = match(alleles(["AT", "AT"], [here] * 2), alleles(["AT", "TA"], [there, 1 - there]), policy=policy, strand=strand)
+    found = match(
+        alleles(["AT", "AT"], [here] * 2),
+        alleles(["AT", "TA"], [there, 1 - there]),
+        policy=policy,
+        strand=strand,
+    )
     assert found.sign.tolist() == [sign, -sign]
     assert found.unsettled.tolist() == [sign == 0] * 2
     assert found.palindromic.all()
@@ -79,7 +86,9 @@ def test_palindromic_variants(policy, strand, frequencies, sign) -> None:
 def test_reasons_exclude_each_other_and_explain_every_zero() -> None:
     words = ["".join(pair) for pair in itertools.product("ACGT-", repeat=2)]
     cases = list(itertools.product(words, repeat=2))
-    found = match(alleles([a for a, _ in cases]), alleles([b for _, b in cases]), policy="frequency", strand=MIXED)
+    found = match(
+        alleles([a for a, _ in cases]), alleles([b for _, b in cases]), policy="frequency", strand=MIXED
+    )
     why = found.nameless.astype(int) + found.mismatch + found.unsettled
     assert np.array_equal(why, found.sign == 0)
 
@@ -96,7 +105,10 @@ def test_a_table_has_a_strand_only_when_enough_variants_show_it() -> None:
     assert strand(1000, 995) == -1
 
 
-@given(st.lists(st.sampled_from(["AC", "AG", "CT", "GT", "CA", "TG"]), min_size=1, max_size=30), st.integers(0, 99))
+@given(
+    st.lists(st.sampled_from(["AC", "AG", "CT", "GT", "CA", "TG"]), min_size=1, max_size=30),
+    st.integers(0, 99),
+)
 def test_frequencies_show_swapped_columns(words, seed) -> None:
     frequency = np.random.default_rng(seed).uniform(0.05, 0.4, len(words))
     reference = alleles(words, frequency.tolist())

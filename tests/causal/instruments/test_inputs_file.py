@@ -30,7 +30,10 @@ def genes(count: int, seed: int = 0) -> list[GeneInputs]:
 
 
 def same(one: GeneInputs, other: GeneInputs) -> bool:
-    words = all(getattr(one, name) == getattr(other, name) for name in ("gene", "symbol", "genes", "variants", "n_gwas"))
+    words = all(
+        getattr(one, name) == getattr(other, name)
+        for name in ("gene", "symbol", "genes", "variants", "n_gwas")
+    )
     arrays = ("eqtl", "gwas", "ld", "known", "n_eqtl")
     return words and all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
 
@@ -55,7 +58,11 @@ def test_buckets_are_stacks_of_the_same_numbers(tmp_path: Path) -> None:
             for name in ("eqtl", "gwas", "ld", "known", "n_eqtl"):
                 assert np.array_equal(getattr(bucket, name)[place], getattr(made[row], name))
             assert bucket.n_gwas[place] == made[row].n_gwas
-            assert (names.gene[row], names.genes[row], names.variants[row]) == (made[row].gene, made[row].genes, made[row].variants)
+            assert (names.gene[row], names.genes[row], names.variants[row]) == (
+                made[row].gene,
+                made[row].genes,
+                made[row].variants,
+            )
 
 
 def test_no_genes_make_an_empty_file(tmp_path: Path) -> None:
@@ -71,7 +78,7 @@ def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"not a readable parquet file[\s\S]*delete the file"):
         read_inputs(path)
     pd.DataFrame({"gene": ["a"], "symbol": [""]}).to_parquet(path)
-    with pytest.raises(DataError, match="columns are missing.*eqtl"):
+    with pytest.raises(DataError, match=r"columns are missing.*eqtl"):
         read_buckets(path)
     write_inputs(path, genes(3))
     table = pd.read_parquet(path)
@@ -83,7 +90,9 @@ def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
 
 def test_ready_inputs_know_only_what_is_not_zero() -> None:
     effects = np.array([[0.1, 0.0], [0.2, -0.1]])
-    one = TwmrInputs("ENSG1", ("ENSG1", "ENSG2"), ("rs1", "rs2"), effects, np.array([0.01, 0.02]), np.eye(2), "x")
+    one = TwmrInputs(
+        "ENSG1", ("ENSG1", "ENSG2"), ("rs1", "rs2"), effects, np.array([0.01, 0.02]), np.eye(2), "x"
+    )
     found = from_twmr(one, n_gwas=1000, n_eqtl=100)
     assert found.known.tolist() == [[True, False], [True, True]]
     assert found.n_eqtl.tolist() == [100, 100]

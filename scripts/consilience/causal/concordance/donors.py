@@ -9,8 +9,8 @@ of freedom. The covariance and not r is tested because it is linear in the donor
 jackknife too small just where chance has made it large.
 
 A jackknife variance is never too small on average (Efron and Stein). Where nuisances are cross-fitted among a
-dozen donors it is too large (without a donor the nuisances of all folds differ), about twice for a single gene:
-the test then rejects too rarely. Scaling it down to the standard errors of single genes was tried and given up:
+dozen donors it is too large (without a donor the nuisances of all folds differ), about twice for a gene: the
+test then rejects too rarely. Scaling it down to the standard errors of single genes was tried and given up:
 what genes of a program have in common is inflated by less, and 10 % of nulls were rejected.
 
 References
@@ -89,7 +89,7 @@ def donor_test(
 
 
 def _widening(x: Floats, y: Floats, r: float, delta: Floats, block: Numbers, freedom: float) -> float:
-    """Root of (blocks + donors - both) / blocks: two-way clustered variance of r, and a t for few donors."""
+    """Root of (blocks + donors - both) / blocks: two-way clustered variance of r; and a t for few donors."""
     from scipy import stats
 
     n = len(x)
@@ -102,6 +102,7 @@ def _widening(x: Floats, y: Floats, r: float, delta: Floats, block: Numbers, fre
     blocks, donors, both = float(own @ own), float((cell.sum(axis=1) ** 2).sum()), float((cell**2).sum())
     if not blocks > 0:
         return 1.0
-    whole = blocks + max(donors - both, 0.0)
-    satterthwaite = whole**2 / (blocks**2 / max(len(own) - 1, 1) + max(donors - both, 0.0) ** 2 / freedom)
+    # the jackknife's own excess is in donors and in both: the sum must not fall below either part
+    whole = max(blocks, donors, blocks + donors - both)
+    satterthwaite = whole**2 / (blocks**2 / max(len(own) - 1, 1) + (whole - blocks) ** 2 / freedom)
     return float(np.sqrt(whole / blocks) * stats.t.ppf(0.975, satterthwaite) / stats.norm.ppf(0.975))

@@ -67,8 +67,7 @@ def join(population: Side, cells: Side, *, block_kb: float, n_strata: int) -> Sh
     if not hit.any():
         raise DataError(
             "the two sides share no gene", where="concordance",
-            value=f"{len(genes):,} genes of the population side, such as {_shown(genes)}; "
-            f"{cells.table['gene'].nunique():,} of the cells, such as {_shown(cells.table)}",
+            value=f"population: {_shown(genes)}; cells: {_shown(cells.table)}",
             mend="give both tables Ensembl ids (columns gene or ensembl_id) or current symbols",
         )  # fmt: skip
     used = np.unique(column[hit])
@@ -156,4 +155,4 @@ def _names(table: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _shown(table: pd.DataFrame) -> str:
-    return ", ".join(_names(table)[:3])
+    return ", ".join(_names(table)[:1]) + " …" * (len(table) > 1)

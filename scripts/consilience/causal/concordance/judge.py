@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 SIGNIFICANT = 0.05
-MOST_DEALS = 1000
+MOST_DEALS = 500
 """Deals behind the p-values of overlaps."""
 
 

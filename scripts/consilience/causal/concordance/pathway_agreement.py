@@ -1,9 +1,9 @@
 """Whether the same pathways stand out on both sides, and in the same direction.
 
 Agreement is the correlation of normalised enrichment scores over pathways. Pathways share genes and genes
-share blocks and donors, so its p-values start from the genes again, with the mean z of a pathway (times the root
-of its size) in the place of the score: blocks of genes dealt anew on the population side, donors left out on the
-cell side, and the larger of the two, as for single genes.
+share blocks and donors, so its p-values start from the genes again, with the mean z of a pathway (times the
+root of its size) in the place of the score: blocks of genes dealt anew on the population side, donors left
+out on the cell side, and the larger of the two, as for single genes.
 """
 
 from __future__ import annotations

@@ -62,7 +62,8 @@ def null_correlations(
 def p_of(observed: Floats, null: Floats) -> Floats:
     """Two-sided p (types,) of `observed` (types,) among `null` (n, types), itself counted once."""
     with np.errstate(invalid="ignore"):
-        beyond = (np.abs(null) >= np.abs(observed) - TIE).sum(axis=0)
+        # a deal without a correlation (constant by chance) counts against
+        beyond = (~(np.abs(null) < np.abs(observed) - TIE)).sum(axis=0)
     return np.where(np.isfinite(observed), (1.0 + beyond) / (1.0 + len(null)), np.nan)
 
 

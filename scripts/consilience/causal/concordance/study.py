@@ -15,7 +15,14 @@ from consilience.causal.concordance.join import Shared, join
 from consilience.causal.concordance.judge import Judged, judge
 from consilience.causal.concordance.left_out import LeftOut, left_out_of
 from consilience.causal.concordance.pathway_agreement import AGREEMENT, Pathways, pathway_agreement
-from consilience.causal.concordance.tables import NAMED, Side, cells_side, population_side, read_table
+from consilience.causal.concordance.tables import (
+    CAUTIONS,
+    NAMED,
+    Side,
+    cells_side,
+    population_side,
+    read_table,
+)
 from consilience.causal.concordance.verdict import verdict
 from consilience.foundation.errors import DataError
 from consilience.foundation.files import write_json, write_parquet
@@ -137,6 +144,8 @@ def messages(population: Side, cells: Side, shared: Shared) -> list[str]:
     for side, one in (("population side", population), ("cells", cells)):
         for why, genes in one.left_out.items():
             found.append(f"{side}: {len(genes)} genes left out ({why}): {_listed(genes)}")
+        for word, count in one.cautions.items():
+            found.append(f"{side}: {CAUTIONS[word]} ({count} rows)")
     words = {"population": "of the population side are in no cell type",
              "cells": "of the cells have no partner",
              "cells_twice": "of the cells fit the same gene as another row and were left out"}  # fmt: skip

@@ -22,26 +22,33 @@ if TYPE_CHECKING:
 ENSEMBL = re.compile(r"(ENSG\d{11})(\.\d+)?")
 UNTRUSTED: Mapping[str, str] = {
     "singular_ld": "the LD of its instruments is singular",
+    "bad_ld": "the LD of its instruments is no matrix of correlations",
     "ld_contradicts": "its instruments' effects contradict their LD",
-    "near_collinear": "it cannot be told from a neighbouring gene",
-    "separated": "a cell type in which the gene tells patients from controls without error",
+    "not_standardised": "an effect is larger than a standardised one can be",
 }
 """Flags of either side whose rows are left out: the number is there, but means little."""
+CAUTIONS: Mapping[str, str] = {
+    "ld_doubtful": "the LD is doubtful over all genes",
+    "aliased_covariate": "disease cannot be told from a covariate: effects may be that covariate's",
+    "outcome_explained": "confounders tell cases from controls nearly wholly: effects rest on little",
+}
+"""Flags that concern whole tables: the rows are used, and a message says so."""
 NAMED = 20
 """Genes named in a message; more are only counted."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """`table`: one row a gene (population) or a cell type and gene (cells); `left_out`: reason -> genes.
+    """`table`: one row a gene (population) or a cell type and gene (cells).
 
-    Columns of both: ensembl_id, symbol, effect, se, z, p. Population: chromosome, position. Cells: cell_type,
-    gene (as in the file), df, scaled, scaled_se (effect per sd of expression where known), mean_expression.
+    `left_out`: reason -> genes; `cautions`: flag of CAUTIONS -> rows, which are used all the same. Columns of
+    both: ensembl_id, symbol, effect, se, z, p. Population: chromosome, position. Cells: cell_type, gene (as
+    in the file), df, scaled, scaled_se (effect per sd of expression where known), mean_expression.
     """
 
     table: pd.DataFrame
     left_out: dict[str, list[str]]
-    n_rows: int
+    cautions: dict[str, int]
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -76,7 +83,16 @@ def population_side(table: pd.DataFrame, *, where: str, method: str = "twmr") ->
     effect, se = (_numbers(table, name, where) for name in ("alpha", "se"))
     position = _numbers(table, "position", where) if "position" in table else np.full(len(table), np.nan)
     chromosome = table["chromosome"].astype(str) if "chromosome" in table else [""] * len(table)
-    z = _ratio(effect, se)
+    ratio = _ratio(effect, se)
+    given = _numbers(table, "z", where) if "z" in table else ratio
+    z = np.where(np.isfinite(given) & np.isfinite(ratio), given, ratio)
+    if (opposite := np.flatnonzero(z * ratio < 0)).size:
+        row = int(opposite[0])
+        raise DataError(
+            "z and alpha have opposite signs", where=f"{where}, gene {table['gene'].iloc[row]}",
+            value=f"z {z[row]:.4g}, alpha {effect[row]:.4g}",
+            mend="give z = alpha / se, or leave the column out",
+        )  # fmt: skip
     new = pd.DataFrame({
         "ensembl_id": ensembl, "symbol": symbol, "chromosome": list(chromosome), "position": position,
         "effect": effect, "se": se, "z": z, "p": _two_sided(z),
@@ -142,7 +158,11 @@ def _believed(new: pd.DataFrame, table: pd.DataFrame, *, keys: list[str]) -> Sid
         twice |= there & new.duplicated([*keys, column], keep=False).to_numpy()
     left_out["twice"] = _named(name[twice])
     found = new[~twice].reset_index(drop=True)
-    return Side(found, {why: genes for why, genes in left_out.items() if genes}, len(table))
+    cautions = {word: int(sum(word in text.split(";") for text in flags)) for word in CAUTIONS}
+    return Side(
+        found, {why: genes for why, genes in left_out.items() if genes},
+        {word: count for word, count in cautions.items() if count},
+    )  # fmt: skip
 
 
 def _named(names: Any) -> list[str]:

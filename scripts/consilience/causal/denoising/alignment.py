@@ -44,9 +44,9 @@ class Sums:
 class Alignment:
     """Of network k: common axes = (latents - centre[k]) @ turn[k].
 
-    `centre` (K, L), `turn` (K, L, L), `agreement` (L,): mean correlation of the networks with what they have in
-    common, axis by axis, the best first (1: they are the same). Common axes have mean 0 and variance 1 over
-    cells, for every network; axes that do not exist are 0.
+    `centre` (K, L), `turn` (K, L, L), `agreement` (L,): mean correlation of two networks on each axis, best
+    first (1 with one network). Common axes have mean 0 and variance 1 over cells for every network; an axis
+    on which the networks have nothing in common is 0.
     """
 
     centre: Floats
@@ -77,9 +77,11 @@ def align(sums: Sums) -> Alignment:
     for number in range(k):
         turn[number] = roots[number] @ vectors[number * size : (number + 1) * size, best]
     turn = _unit_variance(turn, covariance, size)
+    agreement = (values[best] - 1) / (k - 1) if k > 1 else np.round(values[best])
+    turn *= agreement > LEAST_SHARE
     total = turn.sum(axis=0)
     turn *= np.where(total[np.abs(total).argmax(axis=0), np.arange(size)] < 0, -1.0, 1.0)
-    return Alignment(mean.reshape(k, size), turn, np.sqrt(np.clip(values[best] / k, 0, 1)))
+    return Alignment(mean.reshape(k, size), turn, np.clip(agreement, 0, 1))
 
 
 def _inverse_root(covariance: Floats) -> Floats:
@@ -92,5 +94,5 @@ def _unit_variance(turn: Floats, covariance: Floats, size: int) -> Floats:
     for number in range(len(turn)):
         own = slice(number * size, (number + 1) * size)
         variance = np.einsum("ij,ik,kj->j", turn[number], covariance[own, own], turn[number])
-        turn[number] *= np.where(variance > 1e-9, 1 / np.sqrt(np.maximum(variance, 1e-9)), 0)
+        turn[number] *= np.where(variance > LEAST_SHARE, 1 / np.sqrt(np.maximum(variance, LEAST_SHARE)), 0)
     return turn

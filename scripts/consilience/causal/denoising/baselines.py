@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 LEAST_RATE = 1e-4
 """Smallest expected count per size factor."""
 NEIGHBOURS = 30
-THETA_STEPS, THETA_RATE = 40, 0.3
+THETA_STEPS, THETA_RATE = 20, 0.3
 
 
 def gene_means(counts: sparse.csr_matrix, size_factor: Floats) -> Floats:
     """Expected count of each gene per size factor (G,)."""
-    return (np.asarray(counts.sum(axis=0)).ravel() + 0.5) / size_factor.sum()
+    return np.asarray((np.asarray(counts.sum(axis=0)).ravel() + 0.5) / size_factor.sum())
 
 
 def type_means(counts: sparse.csr_matrix, size_factor: Floats, kind: Codes, n_types: int) -> Floats:
@@ -42,8 +42,8 @@ def type_means(counts: sparse.csr_matrix, size_factor: Floats, kind: Codes, n_ty
 
 
 def pca_expected(
-    given: sparse.csr_matrix, given_size: Floats, train: sparse.csr_matrix, train_size: Floats, *, latent: int,
-    seed: int,
+    given: sparse.csr_matrix, given_size: Floats, train: sparse.csr_matrix, train_size: Floats, *,
+    latent: int, seed: int,
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """Expected counts of cells `given` (m, G), and scores on the axes (m, L), by principal components.
 
@@ -85,8 +85,12 @@ def fitted_sizes(counts: npt.NDArray[np.float32], expected: Floats) -> Floats:
 
     from consilience.causal.denoising.count_losses import negative_binomial
 
+    # from the moments: Σ μ² / Σ ((x - μ)² - μ)
+    weight = (expected**2).sum(axis=0)
+    spread = ((counts - expected) ** 2 - expected).sum(axis=0)
+    first = np.log(weight / np.maximum(spread, 0.01 * weight))
     with torch.enable_grad():
-        log_size = torch.zeros(counts.shape[1], requires_grad=True)
+        log_size = torch.from_numpy(first.astype(np.float32)).requires_grad_()
         log_mean, seen = torch.from_numpy(np.log(expected).astype(np.float32)), torch.from_numpy(counts)
         optimiser = torch.optim.Adam([log_size], lr=THETA_RATE)
         for _ in range(THETA_STEPS):
@@ -105,6 +109,6 @@ def cost_of(counts: npt.NDArray[np.float32], expected: Floats, log_size: Floats)
 
     with torch.no_grad():
         return -float(negative_binomial(
-            torch.from_numpy(np.log(expected).astype(np.float32)), torch.from_numpy(log_size.astype(np.float32)),
-            torch.from_numpy(counts),
+            torch.from_numpy(np.log(expected).astype(np.float32)),
+            torch.from_numpy(log_size.astype(np.float32)), torch.from_numpy(counts),
         ).double().sum())  # fmt: skip

@@ -64,7 +64,7 @@ class CellsFile:
             self._refuse_no_counts(block, start)
             if wanted is not None:
                 rows = rows[wanted[rows]]
-                block = block[rows - start]  # noqa: PLW2901 - the block of these rows
+                block = block[rows - start]
             yield rows, block[:, self.columns].astype(np.float32)
 
     def of_genes(self, genes: tuple[str, ...]) -> CellsFile:
@@ -104,7 +104,7 @@ def open_cells(path: Path, *, genes: int) -> CellsFile:
     expression = open_expression(path)
     if not expression.has_counts:
         raise DataError("holds no counts: the network learns from counts", where=path.name,
-                        mend="give raw counts to the cohort, or set causal.denoising.enabled: false")  # fmt: skip
+                        mend="give raw counts, or set causal.denoising.enabled: false")  # fmt: skip
     notes: list[str] = []
     donor, donors = _codes(expression, "donor", notes)
     if (donor < 0).any() or not donors:

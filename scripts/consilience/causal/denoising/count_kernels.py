@@ -28,7 +28,7 @@ def digamma(x: float) -> float:
 
 @compiled
 def gamma_terms(counts: np.ndarray, size: np.ndarray, rows: np.ndarray, slopes: np.ndarray) -> None:
-    """Fill `rows` (B,) with Σ log Γ(x + θ) / (Γ(θ) x!), `slopes` (B, G; zeros given) with θ (ψ(x + θ) − ψ(θ))."""
+    """Fill `rows` (B,) with Σ log Γ(x + θ) / (Γ(θ) x!), `slopes` (B, G; zeros) with θ (ψ(x + θ) − ψ(θ))."""
     n, n_genes = counts.shape
     values, steps = np.zeros((n_genes, FEW + 1)), np.zeros((n_genes, FEW + 1))
     for gene in range(n_genes):

@@ -1,4 +1,4 @@
-"""The trained networks of a cohort: latents on common axes, denoised expression, and the folder they live in."""
+"""The trained networks of a cohort: latents on common axes, denoised expression, and their folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from scipy import sparse
 
-    from consilience.causal.denoising.cohort import CellsFile
     from consilience.causal.denoising.vae_network import DenoisingNetwork
     from consilience.pathways.wiring import Wiring
 
@@ -33,8 +32,8 @@ AT_ONCE = 512
 class Denoiser:
     """K networks; a donor's cells belong to the network `fold_of` (m,) says, which did not see the donor.
 
-    With K = 1 the one network saw all donors. `genes`, `donors`, `batches`, `cell_types` names in the order of
-    codes; `pathways` rows (gene, pathway) of the first layer (empty: plain).
+    With K = 1 the one network saw all donors. `genes`, `donors`, `batches`, `cell_types`: names in the order
+    of codes; `pathways` rows (gene, pathway) of the first layer (empty: plain).
     """
 
     networks: tuple[DenoisingNetwork, ...]
@@ -191,7 +190,7 @@ def load_denoiser(folder: Path) -> Denoiser:
             if value.numel():
                 found = tensors.get(f"network{number}.{name}")
                 if found is None or found.shape != value.shape:
-                    raise ModelError("a tensor of the model is missing or of another shape", where=str(folder),
+                    raise ModelError("a tensor is missing or of another shape", where=str(folder),
                                      value=f"network{number}.{name}")  # fmt: skip
                 state[name] = found
         network.load_state_dict(state)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Codes = npt.NDArray[np.intp]
     Floats = npt.NDArray[np.float64]
 
-JUDGED, SEEN, SIZED = 384, 4_000, 512
+JUDGED, SEEN, SIZED = 256, 4_000, 256
 """Cells of the donors left out that are judged per fold, training cells behind the simple methods, and cells
 their θ are fitted on."""
 MIXED = 10_000
@@ -40,7 +40,8 @@ def figures_of(
         "n_pathways": len({pathway for _, pathway in one.pathways}),
         "columns_read": list(READ), "settings": one.settings, "notes": list(cells.notes),
         "folds": [
-            {"donors": int((one.fold_of == fold).sum()), "cells": int((one.fold_of[cells.donor] == fold).sum()),
+            {"donors": int((one.fold_of == fold).sum()),
+             "cells": int((one.fold_of[cells.donor] == fold).sum()),
              "epochs": len(found.history), "best_epoch": found.best_epoch,
              "validation": [round(float(line["validation.loss"]), 6) for line in found.history
                             if line.get("validation.loss") is not None]}
@@ -69,13 +70,20 @@ def reconstruction(cells: CellsFile, one: Denoiser, *, seed: int) -> dict[str, A
         n_counts, n_cells = n_counts + float(judged.asked.sum()), n_cells + judged.n
     nll = {name: cost / max(n_counts, 1.0) for name, cost in costs.items()}
     return {
-        "left_out": bool(left_out), "n_cells": n_cells, "nll_per_count": {k: round(v, 5) for k, v in nll.items()},
+        "left_out": bool(left_out), "n_cells": n_cells,
+        "nll_per_count": {name: round(value, 5) for name, value in nll.items()},
         "best": min(nll, key=lambda name: nll[name]) if nll else None,
     }  # fmt: skip
 
 
 def _costs(
-    cells: CellsFile, judged: HeldOut, network: Any, training: npt.NDArray[np.bool_], *, latent: int, seed: int
+    cells: CellsFile,
+    judged: HeldOut,
+    network: Any,
+    training: npt.NDArray[np.bool_],
+    *,
+    latent: int,
+    seed: int,
 ) -> dict[str, float]:
     if not judged.n:
         return {}
@@ -136,7 +144,7 @@ def mixing(cells: CellsFile, latents: Floats, *, seed: int) -> dict[str, Any]:
 
 
 def share_between(values: Floats, group: Codes) -> float:
-    """Mean over columns of the share of variance (n, L) between groups (n,), free of chance (ω² of an ANOVA)."""
+    """Mean over columns (n, L) of the share of variance between groups (n,), free of chance (ANOVA's ω²)."""
     n, k = len(values), np.unique(group).size
     if n <= k or k < 2:
         return 0.0

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LARGEST_TABLE = 50_000_000
 """Most numbers of a table of donors × cell types × genes; a larger one is left to donors alone."""
+PRIOR_GROUPS = 5
+"""Groups that what is known of all genes counts for, beside a gene's own."""
 SMALLEST = 0.02
 """No factor is smaller than this."""
 
@@ -53,11 +55,15 @@ def log_factors(tallies: Tallies) -> Floats:
     away = np.where(known, tallies.seen / safe - 1, 0.0)
     noise = np.where(known, tallies.variance / safe**2, np.inf)
     weight = np.where(known, 1 / np.maximum(noise, 1e-12), 0.0)
-    # spread of the true factors: what the ratios vary beyond their noise, precise ones counting more
-    total = weight.sum()
-    spread = max(0.0, float(((away**2) * weight).sum() - known.sum()) / total) if total > 0 else 0.0
-    shrunk = np.where(known, spread / (spread + np.where(known, noise, 1.0)), 0.0)
-    return np.log(np.maximum(1 + shrunk * away, SMALLEST))
+    # spread of the true factors: what the ratios vary beyond their noise, precise ones counting more;
+    # a gene's own, drawn towards that of all: few genes differ much, and they are those looked for
+    beyond = np.where(known, away**2 * weight - 1, 0.0).sum(axis=0)
+    total = weight.sum(axis=0)
+    common = max(0.0, float(beyond.sum() / max(total.sum(), 1e-12)))
+    more = PRIOR_GROUPS * total / np.maximum(known.sum(axis=0), 1)
+    spread = np.maximum(0.0, (beyond + more * common) / np.maximum(total + more, 1e-12))
+    shrunk = np.where(known, spread / np.maximum(spread + np.where(known, noise, 1.0), 1e-12), 0.0)
+    return np.asarray(np.log(np.maximum(1 + shrunk * away, SMALLEST)))
 
 
 @dataclass(frozen=True)

@@ -77,13 +77,11 @@ def log_normalised(counts: sparse.csr_matrix, size_factor: Floats) -> sparse.csr
     return found
 
 
-def principal_axes(
-    logs: sparse.csr_matrix, centre: Floats, *, most: int, seed: int
-) -> tuple[Floats, Floats]:
+def principal_axes(logs: sparse.csr_matrix, centre: Floats, *, most: int, seed: int) -> tuple[Floats, Floats]:
     """The first axes (G, k) of cells (m, G) around `centre`, and the sd along each (k,); signs are fixed.
 
-    Subspace iteration on the sparse matrix, which is never centred in memory (Halko N, Martinsson PG, Tropp JA.
-    SIAM Rev 53:217, 2011).
+    Subspace iteration on the sparse matrix, which is never centred in memory (Halko N, Martinsson PG, Tropp
+    JA. SIAM Rev 53:217, 2011).
     """
     m, n_genes = logs.shape
     if most < 1:

@@ -74,7 +74,7 @@ def fitted(
         allowed = fold_of[cells.donor] != fold if fold_of.max() else np.ones(len(cells), dtype=bool)
         log.info("denoising: network %d of %d, %d cells", fold + 1, fold_of.max() + 1, allowed.sum())
         trained.append(learned(cells, allowed, wiring=wiring, recipe=recipe, seed=seed))
-    return (*_gathered(cells, trained, fold_of, edges, settings.model_dump()),)  # type: ignore[return-value]
+    return _gathered(cells, trained, fold_of, edges, settings.model_dump())
 
 
 def _gathered(

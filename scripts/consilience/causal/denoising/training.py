@@ -134,7 +134,7 @@ class _Stock:
 
     def __init__(self, cells: CellsFile, plan: list[Codes]) -> None:
         self._cells, self._plan = cells, plan
-        self._number, self._pool = -1, Pool(np.empty(0, dtype=np.intp), None)  # type: ignore[arg-type]
+        self._number, self._pool = -1, Pool(np.empty(0, dtype=np.intp), None)
 
     def of_epoch(self, epoch: int) -> Pool:
         """The same for the same epoch, whatever was asked before."""
@@ -185,8 +185,8 @@ def _fit(
     result = fit(
         players=[Player("denoising", network, _adam(network), loss)], batches=batches, seed=seed,
         device=recipe.device, precision="float32", label="denoising",
-        schedule=Schedule(max(1, round(EPOCHS * recipe.effort)), EPOCH_STEPS, rate="cosine", clip_norm=10.0, monitor=monitor,
-                          patience=PATIENCE if held.n else None),
+        schedule=Schedule(max(1, round(EPOCHS * recipe.effort)), EPOCH_STEPS, rate="cosine", clip_norm=10.0,
+                          monitor=monitor, patience=PATIENCE if held.n else None),
         validate=validate if held.n else None,
     )  # fmt: skip
     return result
@@ -254,22 +254,18 @@ class HeldOut:
                 log_mean = network.decode(mean, size, torch.as_tensor(self.batch[part], device=where))
                 asked = torch.as_tensor(self.asked[part], device=where)
                 total -= float(network.log_likelihood(log_mean, asked).sum())
-        return total / (self.n * self.given.shape[1])
+        return float(total / (self.n * self.given.shape[1]))
 
 
-def held_out(
-    cells: CellsFile, watched: npt.NDArray[np.bool_], *, seed: int, most: int = WATCHED
-) -> HeldOut:
+def held_out(cells: CellsFile, watched: npt.NDArray[np.bool_], *, seed: int, most: int = WATCHED) -> HeldOut:
     """Up to `most` of the watched cells, their counts split in two (each count goes either way with 1/2)."""
     n_genes = len(cells.genes)
     rows = np.flatnonzero(watched)
     rows = rows[np.argsort(cells.rank[rows])]
-    rows = np.sort(stream(seed, "denoising watched").permutation(rows.size)[:most]) if rows.size else rows
     if not rows.size:
         nothing = np.zeros((0, n_genes), np.float32)
         return HeldOut(0, nothing, nothing, np.zeros(0, np.float32), rows, rows)
-    every = np.flatnonzero(watched)
-    rows = every[np.argsort(cells.rank[every])][rows]
+    rows = rows[np.sort(stream(seed, "denoising watched").permutation(rows.size)[:most])]
     counts = read_pool(cells, rows).counts.toarray()
     given = stream(seed, "denoising halves").binomial(counts.astype(np.int64), 0.5).astype(np.float32)
     size = (cells.size_factor[rows] / 2).astype(np.float32)

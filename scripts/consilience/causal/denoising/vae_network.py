@@ -80,7 +80,8 @@ class DenoisingNetwork(nn.Module):
         """Mean and log variance (B, L) of the latents of standardised inputs (B, G)."""
         first = [] if self.pathways is None else [self.pathways(inputs)]
         if self.plain is not None:
-            first.append(self.plain(inputs[:, self.outside]))
+            rest = inputs if self.pathways is None else inputs[:, self.outside]
+            first.append(self.plain(rest))
         hidden = nn.functional.elu(self.norm(torch.cat(first, dim=1)))
         found = self.head(nn.functional.elu(self.mix(hidden)))
         mean = inputs @ self.straight + found[:, : self.latent]

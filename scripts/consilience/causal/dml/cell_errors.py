@@ -44,8 +44,14 @@ def ridge_cell_errors(
 
 
 def moments_cell_errors(
-    *, moments: Moments, columns: Floats, expression: Expression, donor: Places, folds: Places, penalty: Choice
-) -> tuple[Floats, Floats]:  # fmt: skip
+    *,
+    moments: Moments,
+    columns: Floats,
+    expression: Expression,
+    donor: Places,
+    folds: Places,
+    penalty: float | Choice,
+) -> tuple[Floats, Floats]:
     """The same for a division of donors into `folds` (m,), with penalties chosen before."""
     fits = [fit_fold(moments, folds, one, penalty) for one in range(int(folds.max()) + 1)]
     return cell_level_from_sums(

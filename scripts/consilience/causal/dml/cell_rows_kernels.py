@@ -34,7 +34,7 @@ def place_rows(
 
 @compiled
 def keep_columns(data: Values, indices: Genes, pointers: Places, number: Genes) -> int:
-    """Drop in place zeros, and columns whose new `number` (genes,) is -1; returns how many values are left."""
+    """Drop in place zeros and columns whose `number` (genes,) is -1; returns how many values are left."""
     to, start = 0, pointers[0]
     for row in range(pointers.size - 1):
         stop = pointers[row + 1]
@@ -50,8 +50,16 @@ def keep_columns(data: Values, indices: Genes, pointers: Places, number: Genes) 
 
 
 @compiled
-def seen(indices: Genes, data: Values, pointers: Places, groups: Places, cells: Places, last: Places, donors: Places,
-         sums: npt.NDArray[np.float64]) -> None:  # fmt: skip
+def seen(
+    indices: Genes,
+    data: Values,
+    pointers: Places,
+    groups: Places,
+    cells: Places,
+    last: Places,
+    donors: Places,
+    sums: npt.NDArray[np.float64],
+) -> None:
     """Add up of each gene: `cells` and `donors` (groups) in which it is seen, `sums` of its values.
 
     Rows are sorted by group; `last` (genes,) is -1 at the start.

@@ -31,8 +31,8 @@ class CellSource:
     """n cells of a file. `donor`, `cell_type` columns; `arm` (n,) 1 case, 0 control, -1 neither.
 
     `covariates` columns that are there, `missing` names of those that are not; `latents` (n, L) or None;
-    `entries` (n,) stored values of each cell; `blocks` yields (first row, log-normalised values (rows, genes) float32
-    CSR) of all blocks with a wanted cell (mask (n,)).
+    `entries` (n,) stored values of each cell; `blocks` yields (first row, log-normalised values (rows,
+    genes) float32 CSR) of all blocks with a wanted cell (mask (n,)).
     """
 
     where: str
@@ -51,8 +51,9 @@ class CellSource:
 
 @dataclass(frozen=True)
 class TypePlan:
-    """One cell type: `rows` (n,) of the file sorted by donor (in a donor as in the file), `donors` (m,) names,
-    `donor` (n,), `disease` (m,); `few` names of donors left out because they have too few cells.
+    """A cell type: `rows` (n,) of the file sorted by donor (in a donor as in the file), its donors and cases.
+
+    `donors` (m,) names, `donor` (n,), `disease` (m,); `few` donors left out for their few cells.
     """
 
     cell_type: str
@@ -65,7 +66,10 @@ class TypePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What can be estimated: `types`; `skipped` cell type -> why; `both_arms` donors seen as case and control."""
+    """What can be estimated: `types`, and why others are not.
+
+    `skipped` cell type -> why; `both_arms` donors seen as case and as control.
+    """
 
     types: tuple[TypePlan, ...]
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -78,8 +82,13 @@ def open_cells(path: Path, *, covariates: Sequence[str], latent: Path | None = N
     columns = expression.obs_columns
     for name in ("donor", "arm", "cell_type"):
         if name not in columns:
-            raise DataError("cells cannot be compared between donors", where=shown(path), value=f"no column {name}",
-                            allowed=", ".join(columns), mend="name it in the sheet of cohorts")  # fmt: skip
+            raise DataError(
+                "cells cannot be compared between donors",
+                where=shown(path),
+                value=f"no column {name}",
+                allowed=", ".join(columns),
+                mend="name it in the sheet of cohorts",
+            )
     arm = expression.obs("arm")
     code_of = np.array([{CASE: 1, CONTROL: 0}.get(level, -1) for level in (*arm.levels, "")], dtype=np.int8)
     return CellSource(
@@ -94,7 +103,7 @@ def open_cells(path: Path, *, covariates: Sequence[str], latent: Path | None = N
 
 
 def read_latents(path: Path, *, names: npt.NDArray[np.bytes_], where: str) -> Floats:
-    """Latent numbers (n, L) of the cells `names`, from a table with the columns cell, l0, l1, …"""
+    """Latent numbers (n, L) of the cells `names`, from a table with the columns cell, l0 and so on."""
     import pandas as pd
 
     try:
@@ -103,8 +112,12 @@ def read_latents(path: Path, *, names: npt.NDArray[np.bytes_], where: str) -> Fl
         raise DataError(f"cannot be read ({type(error).__name__})", where=shown(path)) from error
     found = [name for name in table.columns if str(name)[:1] == "l" and str(name)[1:].isdigit()]
     if "cell" not in table.columns or not found:
-        raise DataError("is no table of latent numbers", where=shown(path), value=", ".join(map(str, table.columns)),
-                        allowed="columns cell, l0, l1, …")  # fmt: skip
+        raise DataError(
+            "is no table of latent numbers",
+            where=shown(path),
+            value=", ".join(map(str, table.columns)),
+            allowed="columns cell, l0, l1, …",
+        )
     known = table["cell"].astype(str).to_numpy().astype("S")
     order = np.argsort(known, kind="stable")
     place = (
@@ -142,7 +155,8 @@ def _entries(expression: Expression) -> npt.NDArray[np.int64]:
         matrix: Any = file["X" if expression.has_x else "layers/counts"]
         if not hasattr(matrix, "keys"):
             return np.full(expression.shape[0], expression.shape[1], dtype=np.int64)
-        return np.diff(matrix["indptr"][()].astype(np.int64))
+        pointers: npt.NDArray[np.int64] = matrix["indptr"][()].astype(np.int64)
+        return np.diff(pointers)
 
 
 def plan_types(source: CellSource, *, min_cells: int, min_donors: int) -> Plan:
@@ -151,7 +165,7 @@ def plan_types(source: CellSource, *, min_cells: int, min_donors: int) -> Plan:
     usable = (source.donor.codes >= 0) & (source.arm >= 0)
     seen_as = np.zeros((2, n_donors), dtype=bool)
     seen_as[source.arm[usable], source.donor.codes[usable]] = True
-    both = seen_as.all(0)
+    both = seen_as[0] & seen_as[1]
     usable &= ~both[np.maximum(source.donor.codes, 0)]
     types, skipped = [], {}
     for code, name in enumerate(source.cell_type.levels):

@@ -1,4 +1,4 @@
-"""Confounders of cells: numbers standardised, words as columns of 0 and 1, what says nothing new left out by name."""
+"""Confounders of cells: numbers standardised, words as columns of 0 and 1; what says nothing new is named."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ ALIASED = 1e-6
 
 @dataclass(frozen=True)
 class Confounders:
-    """`values` (n, p) standardised; `names` (p,); `dropped` name -> why; `used` the columns asked for that are in;
-    `gaps` column -> share of cells without a value (filled with the mean, and told by a column of their own).
+    """`values` (n, p) standardised columns called `names` (p,).
+
+    `dropped` name -> why; `used` covariates that are in; `gaps` column -> share of cells without a value
+    (filled with the mean, and told by a column of their own).
     """
 
     values: Floats
@@ -45,6 +47,7 @@ class Confounders:
 
 
 ONE_ARM = "every level has donors of one arm alone: it cannot be told from disease"
+ONE_DONOR = "every level is of one donor: it tells nothing of others"
 CONSTANT = "the same for all cells"
 REPEATED = "already told by the columns before it"
 
@@ -60,8 +63,8 @@ def make_confounders(
     for name, labels in columns.items():
         numbers = as_numbers(name, labels)
         if numbers is None:
-            if _one_arm_each(labels, donor, disease):
-                dropped[name] = ONE_ARM
+            if why := _useless(labels, donor, disease):
+                dropped[name] = why
             else:
                 parts += one_hot(name, labels)
             continue
@@ -121,15 +124,21 @@ def one_hot(name: str, labels: Labels) -> list[tuple[str, Floats]]:
     ]
 
 
-def _one_arm_each(labels: Labels, donor: npt.NDArray[np.intp], disease: Floats) -> bool:
-    """Whether the column varies and each level is seen in one arm alone."""
-    arm = disease[donor]
-    levels = np.unique(labels.codes)
-    return levels.size > 1 and all(np.ptp(arm[labels.codes == level]) == 0 for level in levels)
+def _useless(labels: Labels, donor: npt.NDArray[np.intp], disease: Floats) -> str:
+    """Why a column of words is no confounder, or ""."""
+    levels = [np.unique(donor[labels.codes == level]) for level in np.unique(labels.codes)]
+    if len(levels) < 2:
+        return CONSTANT
+    if all(donors.size == 1 for donors in levels):
+        return ONE_DONOR
+    return ONE_ARM if all(np.ptp(disease[donors]) == 0 for donors in levels) else ""
 
 
 def independent(parts: list[tuple[str, Floats]], *, n: int) -> tuple[Floats, tuple[str, ...], dict[str, str]]:
-    """Standardised columns (n, p) that are no sums of the columns before them; names; what was left out and why."""
+    """Standardised columns (n, p) that are no sums of those before them; their names.
+
+    Also what was left out and why.
+    """
     dropped: dict[str, str] = {}
     kept: list[tuple[str, Floats]] = []
     basis = np.empty((n, 0))

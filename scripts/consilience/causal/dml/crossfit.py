@@ -126,5 +126,4 @@ def _both_levels(treatment: Floats, fold_of_cell: Places) -> npt.NDArray[np.bool
     n_folds = int(fold_of_cell.max()) + 1
     treated = np.stack([treatment[fold_of_cell != fold].sum(0) for fold in range(n_folds)])
     cells = np.array([[int((fold_of_cell != fold).sum())] for fold in range(n_folds)])
-    return np.minimum(treated, cells - treated).min(0) >= MIN_CELLS
-
+    return np.asarray(np.minimum(treated, cells - treated).min(0) >= MIN_CELLS)

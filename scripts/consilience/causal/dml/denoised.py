@@ -23,8 +23,12 @@ def denoised_values(
 ) -> tuple[SeenGenes, npt.NDArray[np.float32]]:
     """What became of the genes, and the values (cells of the plan, genes kept) on the scale of log1p."""
     if model is None or expression is None:
-        raise DataError("denoised expression needs the network that denoises", where="causal.dml.expression",
-                        value="denoised", mend="set causal.denoising.enabled, or expression to observed")  # fmt: skip
+        raise DataError(
+            "denoised expression needs the network that denoises",
+            where="causal.dml.expression",
+            value="denoised",
+            mend="set causal.denoising.enabled, or expression to observed",
+        )
     from consilience.causal.denoising.denoiser import denoised, denoised_genes, load_denoiser
 
     denoiser = load_denoiser(model)

@@ -19,9 +19,9 @@ class DonorScores:
 
     `b` (m, G) and `a` (m, G) are sums over a donor's cells. Partialling out: b = (D - m̂)(Y - l̂) and
     a = (D - m̂)²; IV-type: b = (D - m̂)(Y - ĝ), a = (D - m̂)·D; IRM: b = the doubly robust contrast, a = 1.
-    `folds` (m,) the fold in which a donor was held out; `cells` (m,) its cells. `squared_residuals` (m, G) sums of
-    (D - m̂)², `treatment_total` (G,) the same around the mean of all cells and `outcome_residuals` (m,) or (m, G)
-    sums of (Y - l̂)², `outcome_total` around the mean: they give R² out of fold.
+    `folds` (m,) the fold in which a donor was held out; `cells` (m,) its cells. `squared_residuals` (m, G)
+    sums of (D - m̂)², `treatment_total` (G,) the same around the mean of all cells and `outcome_residuals`
+    (m,) or (m, G) sums of (Y - l̂)², `outcome_total` around the mean: they give R² out of fold.
     """
 
     b: Floats
@@ -56,12 +56,13 @@ class DonorScores:
     @property
     def r2_outcome(self) -> Floats:
         """Share of the outcome's variance that the confounders explain out of fold: () or (G,)."""
-        return 1.0 - _ratio(self.outcome_residuals.sum(0), np.float64(self.outcome_total))
+        return 1.0 - _ratio(self.outcome_residuals.sum(0), np.array(self.outcome_total))
 
     @property
     def treatment_sd(self) -> Floats:
         """Standard deviation of expression that confounders leave (G,)."""
-        return np.sqrt(np.maximum(self.squared_residuals.sum(0), 0.0) / self.cells.sum())
+        variance: Floats = np.maximum(self.squared_residuals.sum(0), 0.0) / self.cells.sum()
+        return np.sqrt(variance)
 
 
 def clustered_se(scores: DonorScores) -> Floats:

@@ -1,10 +1,10 @@
-"""Gene effects in the cells of one type: scores over repeats, without each donor, and at the level of cells."""
+"""Gene effects in one cell type: scores over repeats, without each donor, and at the level of cells."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +15,8 @@ from consilience.causal.dml.folds import donor_folds
 from consilience.causal.dml.gathering import gather
 from consilience.causal.dml.learners import learner as find_learner
 from consilience.causal.dml.moments import columns_of, moments_in_blocks
-from consilience.causal.dml.ridge_scores import Choice, choose, ridge_scores
-from consilience.causal.dml.testing import from_moments, from_scores, tests_beside
+from consilience.causal.dml.ridge_scores import Choice, LinearScore, choose, ridge_scores
+from consilience.causal.dml.testing import Inference, from_moments, from_scores, tests_beside
 from consilience.causal.dml.treatments import treatment_blocks
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ COLLINEAR = 1.0 - 1e-4
 class Estimates:
     """m donors, G genes. `repeats`: the scores of each division into folds (see `donor_scores.DonorScores`).
 
-    `left_out` one entry a donor: scores without it (m - 1 donors), from the first division; () where not asked for.
-    `naive` effect and robust standard error (2, G) of the first division that take cells for independent; NaN where
-    not computed. `test` p-values with donors as the units.
+    `left_out` one entry a donor: scores without it (m - 1 donors), from the first division; () where not
+    asked for. `naive` effect and robust standard error (2, G) of the first division that take cells for
+    independent; NaN where not computed. `test` p-values with donors as the units.
     """
 
     repeats: tuple[DonorScores, ...]
@@ -51,18 +51,19 @@ class Estimates:
     @property
     def theta(self) -> Floats:
         """Effects (G,): the median over repeats; NaN for genes that confounders explain wholly."""
-        return np.where(self.collinear, np.nan, np.median([one.theta for one in self.repeats], axis=0))
+        middle: Floats = np.median([one.theta for one in self.repeats], axis=0)
+        return np.where(self.collinear, np.nan, middle)
 
     @property
     def clustered(self) -> tuple[Floats, Floats]:
-        """Effects and donor-clustered standard errors (G,), gathered as DoubleML does, uncorrected for few donors."""
+        """Effects and donor-clustered errors (G,), gathered as DoubleML does, uncorrected for few donors."""
         thetas = np.stack([one.theta for one in self.repeats])
         return gather(thetas, np.stack([clustered_se(one) for one in self.repeats]))
 
     @property
     def repeats_spread(self) -> Floats:
         """Standard deviation of the effects over repeats (G,)."""
-        return np.std([one.theta for one in self.repeats], axis=0)
+        return np.asarray(np.std([one.theta for one in self.repeats], axis=0))
 
     @property
     def r2_treatment(self) -> Floats:
@@ -89,7 +90,7 @@ class Estimates:
 def estimate(
     cells: CellsOfType, *, learner: str = "ridge", score: Score = "partialling_out", folds: int = 5,
     repeats: int = 5, seed: int, penalty: float | None = None, without_each: bool = False,
-    cell_errors: bool = False,
+    cell_errors: bool = False, inference: Inference = "t",
 ) -> Estimates:  # fmt: skip
     """Effects of all genes of `cells` on disease.
 
@@ -102,7 +103,16 @@ def estimate(
     ]
     found = find_learner(learner)
     if found.sums and score != "irm":
-        return _from_sums(cells, divisions, score, penalty, without_each, cell_errors)
+        return _from_sums(
+            cells,
+            divisions,
+            score=score,
+            penalty=penalty,
+            without_each=without_each,
+            cell_errors=cell_errors,
+            inference=inference,
+            seed=seed,
+        )
     blocks: list[list[DonorScores]] = [[] for _ in divisions]
     for treatment in treatment_blocks(cells, binary=score == "irm"):
         for repeat, division in enumerate(divisions):
@@ -111,13 +121,21 @@ def estimate(
                 folds=division, fit_predict=found.fit_predict, score=score, seed=seed + repeat,
             ))  # fmt: skip
     made = tuple(beside(block) for block in blocks)
-    return Estimates(made, from_scores(made), (), np.full((2, len(cells.genes)), np.nan))
+    test = from_scores(made, cells=cells, inference=inference, seed=seed)
+    return Estimates(made, test, (), np.full((2, len(cells.genes)), np.nan))
 
 
 def _from_sums(
-    cells: CellsOfType, divisions: Sequence[Places], score: Score, penalty: float | None, without_each: bool,
+    cells: CellsOfType,
+    divisions: Sequence[Places],
+    *,
+    score: Score,
+    penalty: float | None,
+    without_each: bool,
     cell_errors: bool,
-) -> Estimates:  # fmt: skip
+    inference: Inference,
+    seed: int,
+) -> Estimates:
     """By ridge through sums within donors."""
     columns = columns_of(cells.confounders, cells.outcome)
     m, n_genes = len(cells.donors), len(cells.genes)
@@ -133,13 +151,11 @@ def _from_sums(
         for repeat, division in enumerate(divisions):
             repeated[repeat].append(scored(division, chosen[repeat]))
         latest = [one[-1] for one in repeated]
-        tests.append(
-            from_scores(latest)
-            if score == "iv_type"
-            else from_moments(
-                moments, disease=cells.disease, divisions=divisions, chosen=chosen, scores=latest
-            )
-        )
+        if score == "partialling_out" and inference == "t":
+            tests.append(from_moments(moments, disease=cells.disease, divisions=divisions, chosen=chosen,
+                                      scores=latest))  # fmt: skip
+        else:
+            tests.append(from_scores(latest, cells=cells, inference=inference, seed=seed))
         for donor in range(len(without)):
             without[donor].append(scored(_without(divisions[0], donor), chosen[0]))
         if cell_errors:
@@ -153,8 +169,9 @@ def _from_sums(
 
 
 def _scored(moments: Moments, score: Score) -> Callable[[Places, float | Choice], DonorScores]:
+    kind: LinearScore = "iv_type" if score == "iv_type" else "partialling_out"
+
     def scored(folds: Places, penalty: float | Choice) -> DonorScores:
-        kind = "iv_type" if score == "iv_type" else "partialling_out"
         return ridge_scores(moments, folds=folds, score=kind, penalty=penalty)
 
     return scored
@@ -176,6 +193,7 @@ def beside(blocks: Sequence[DonorScores]) -> DonorScores:
     if len(blocks) == 1:
         return first
     names = [*PER_GENE, *(["outcome_residuals"] if first.outcome_residuals.ndim == 2 else [])]
-    return replace(
-        first, **{name: np.concatenate([getattr(one, name) for one in blocks], axis=-1) for name in names}
-    )
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(one, name) for one in blocks], axis=-1) for name in names
+    }
+    return replace(first, **joined)

@@ -1,21 +1,23 @@
 """Standard errors, degrees of freedom and p-values of effects that few donors carry.
 
-Disease is constant within a donor, so all information lies between donors, and cells only sharpen each donor's mean
-expression. Errors clustered by donor are too small with few donors, for three reasons: residuals out of fold share
-the errors of the nuisances, so donors' scores are not independent; donors with many cells dominate; and confounders
-use up donors. All three are known exactly when the nuisances are linear in expression: the effect is then a
-contrast of the cells' expression, θ = Σ wᵢ Dᵢ, and the weights hold outcomes, confounders and folds only.
+Disease is constant within a donor, so all information lies between donors, and cells only sharpen each
+donor's mean expression. Errors clustered by donor are too small with few donors, for three reasons:
+residuals out of fold share the errors of the nuisances, so donors' scores are not independent; donors with
+many cells dominate; and confounders use up donors. All three are known exactly when the nuisances are
+linear in expression: the effect is then a contrast of the cells' expression, θ = Σ wᵢ Dᵢ, and the weights
+hold outcomes, confounders and folds only.
 
-Given those, expression varies by a donor's own level (variance σ_δ² in controls, another in cases) and a cell's own
-noise (σ²). Both are measured on the residuals of least squares of expression on confounders and disease, whose
-expected sums of squares are known. Under the null hypothesis θ²/V̂ is a ratio of quadratic forms in normal
-variables, one of them of rank one; its distribution gives the factor and the degrees of freedom of a plain t.
+Given those, expression varies by a donor's own level (variance σ_δ² in controls, another in cases) and a
+cell's own noise (σ²). Both are measured on the residuals of least squares of expression on confounders and
+disease, whose expected sums of squares are known. Under the null hypothesis θ²/V̂ is a ratio of quadratic
+forms in normal variables, one of them of rank one; its distribution gives the factor and the degrees of
+freedom of a plain t.
 
 References
 ----------
-Bell RM, McCaffrey DF. Survey Methodology 28:169, 2002. Imbens GW, Kolesár M. Rev Econ Stat 98:701, 2016 (degrees of
-freedom from the design). Satterthwaite FE. Biometrics Bulletin 2:110, 1946. Cameron AC, Miller DL. J Hum Resour
-50:317, 2015 (few clusters).
+Bell RM, McCaffrey DF. Survey Methodology 28:169, 2002. Imbens GW, Kolesár M. Rev Econ Stat 98:701, 2016
+(degrees of freedom from the design). Satterthwaite FE. Biometrics Bulletin 2:110, 1946. Cameron AC, Miller
+DL. J Hum Resour 50:317, 2015 (few clusters).
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from consilience.causal.dml.quadratic_ratio import LEVEL, SINGULAR, student_of
 from consilience.causal.dml.ridge_scores import Choice, choose
 from consilience.causal.dml.ridge_solving import PENALTIES, solve_ridge
 
@@ -38,12 +41,13 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Places = npt.NDArray[np.intp]
 
-LEVEL = 0.05
 MIN_FREEDOM = 1.0
 """With fewer degrees of freedom nothing is said."""
-SINGULAR = 1e-10
 GRID = 2.0
-"""Noise ratios are rounded to powers of this, shares of cases to `SHARE_STEP`: genes alike share one design."""
+"""Noise ratios are rounded to powers of this, shares of cases to `SHARE_STEP`.
+
+Genes alike share one design.
+"""
 SHARE_STEP = 0.05
 FLAGS = {
     "few_donor_freedom": "confounders leave fewer than one degree of freedom between donors: no p-value",
@@ -140,8 +144,9 @@ def mean_contrast(contrasts: Sequence[Contrast]) -> Contrast:
 class Residuals:
     """Least squares of G genes on q columns, seen in donors' means.
 
-    `means` (m, G) mean residuals, `within` (G,) variance of residuals within donors, `maker` (m, m) takes donors'
-    levels to mean residuals, `noise` (m, m) covariance of mean residuals per unit of `within`, `rank`.
+    `means` (m, G) mean residuals, `within` (G,) variance of residuals within donors, `maker` (m, m) takes
+    donors' levels to mean residuals, `noise` (m, m) covariance of mean residuals per unit of `within`,
+    `rank`.
     """
 
     means: Floats
@@ -152,7 +157,10 @@ class Residuals:
 
 
 def donor_residuals(moments: Moments) -> Residuals:
-    """Residuals of expression on the constant, confounders and disease (columns that repeat others: harmless)."""
+    """Residuals of expression on the constant, confounders and disease (columns that repeat others.
+
+    Harmless).
+    """
     cells = moments.cells.astype(np.float64)
     gram, cross = moments.gram.sum(0), moments.cross.sum(0)
     scale = 1.0 / np.sqrt(np.maximum(np.diag(gram), 1e-300))
@@ -180,8 +188,8 @@ def donor_test(
 ) -> DonorTest:  # fmt: skip
     """Test effects `theta` (G,) whose contrast is known; `disease` (m,) 0 or 1.
 
-    `arms`: donors' levels may vary more among cases than among controls, or less. Donors without weight in the
-    contrast still tell how much donors differ.
+    `arms`: donors' levels may vary more among cases than among controls, or less. Donors without weight in
+    the contrast still tell how much donors differ.
     """
     left = donor_residuals(moments)
     cells = moments.cells.astype(np.float64)
@@ -194,9 +202,7 @@ def donor_test(
     trouble = np.where(sound, "", "no_variation").astype(object)
     made = {name: np.full(theta.size, np.nan) for name in ("se", "df")}
     # weights may also differ between cells of one donor: that part meets the noise of cells alone
-    inside = left.within * np.maximum(
-        contrast.squares - (contrast.donors**2 / cells[:, None]).sum(0), 0.0
-    )
+    inside = left.within * np.maximum(contrast.squares - (contrast.donors**2 / cells[:, None]).sum(0), 0.0)
     if freedom < MIN_FREEDOM:
         trouble[sound], sound = "few_donor_freedom", np.zeros_like(sound)
     for one in np.unique(ratio[sound]):
@@ -224,64 +230,22 @@ def donor_test(
 
 
 def noise_ratio(*, between: Floats, within: Floats) -> Floats:
-    """Variance of cells over variance of donors' levels (G,), rounded on a logarithmic scale, 1/8 to 1,024."""
+    """Variance of cells over variance of donors' levels (G,), rounded to powers of 2, 1/8 to 1,024."""
     with np.errstate(divide="ignore", invalid="ignore"):
         power = np.log(within / between) / np.log(GRID)
-    return GRID ** np.clip(np.round(np.nan_to_num(power, nan=0.0, posinf=10, neginf=-3)), -3, 10)
+    rounded: Floats = np.clip(np.round(np.nan_to_num(power, nan=0.0, posinf=10, neginf=-3)), -3, 10)
+    return GRID**rounded
 
 
 def quadratic_form(maker: Floats, spread: Floats, group: npt.NDArray[np.bool_]) -> Floats:
-    """Σ of squared mean residuals / `spread` over a group, as a form (m, m) in donors' standardised levels."""
+    """Σ of squared mean residuals / `spread` over a group, as a form (m, m) in standardised levels."""
     rows = maker[group] * np.sqrt(spread) / np.sqrt(spread[group, None])
     return rows.T @ rows
 
 
-def student_of(form: Floats, direction: Floats) -> tuple[Floats, Floats]:
-    """Factor on the standard error and degrees of freedom (g,) that make (k'x)² / x'Mx a plain t² at 5 %.
-
-    M = `form` (m, m) with trace 1, k = `direction` (m, g) scaled to length 1, x standard normal. With λ the one
-    positive eigenvalue of kk' - T²M, P((k'x)² > T² x'Mx) is that of λ·χ²₁ beating a mixture of χ² with the
-    negative ones, which is replaced by the χ² of equal mean and variance (Satterthwaite).
-    """
-    from scipy.stats import t as student
-
-    values, vectors = np.linalg.eigh(form)
-    values = np.where(values > SINGULAR * values[-1], values, 0.0)
-    length = np.sqrt((direction**2).sum(0))
-    squared = (vectors.T @ (direction / np.where(length > 0, length, 1.0))) ** 2
-    along, spread = values @ squared, float((values**2).sum())
-    critical = np.full(direction.shape[1], 2.5)
-    df = np.full_like(critical, 1.0)
-    for _ in range(25):
-        square = critical**2
-        top = _positive_root(squared, values, square)
-        rest = np.maximum(top - 1 + square, 1e-12)
-        second = np.maximum(1 - 2 * square * along + square**2 * spread - top**2, 1e-12)
-        df = np.clip(rest**2 / second, 0.1, 1e6)
-        due = student.ppf(1 - LEVEL / 2, df)
-        moved = critical * due / np.sqrt(rest / np.maximum(top, 1e-12))
-        done = np.abs(moved - critical).max(initial=0.0) < 1e-6 * critical.max(initial=1.0)
-        critical = np.clip(moved, 0.5, 1e4)
-        if done:
-            break
-    return critical / student.ppf(1 - LEVEL / 2, df), df
-
-
-def _positive_root(squared: Floats, values: Floats, square: Floats) -> Floats:
-    """λ > 0 with Σ squared / (λ + square·values) = 1 (g,): Newton from the left, where the sum is convex."""
-    root = np.maximum(squared[values == 0].sum(0), 1e-9)
-    for _ in range(60):
-        bottom = root + square * values[:, None]
-        excess = (squared / bottom).sum(0) - 1
-        step = excess / (squared / bottom**2).sum(0)
-        root = root + np.maximum(step, 0.0)
-        if float(np.max(step, initial=0.0)) < 1e-10:
-            break
-    return root
-
-
 def _tested(
-    theta: Floats, se: Floats, df: Floats, *, between: Floats, within: Floats, trouble: npt.NDArray[np.object_]
+    theta: Floats, se: Floats, df: Floats, *, between: Floats, within: Floats,
+    trouble: npt.NDArray[np.object_],
 ) -> DonorTest:  # fmt: skip
     from scipy.stats import t as student
 

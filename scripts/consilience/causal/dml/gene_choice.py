@@ -19,8 +19,9 @@ MIN_DONORS_SEEN = 3
 
 @dataclass(frozen=True)
 class SeenGenes:
-    """Of each gene (G,) in n cells of a type: `cells` and `donors` in which it is seen, `mean` of its values; why it
-    is not estimated (`reason`, "" where it is).
+    """Of each gene (G,) in n cells of a type: what is seen of it, and why it is not estimated.
+
+    `cells` and `donors` in which it is seen, `mean` of its values, `share` of cells; `reason` "" where it is.
     """
 
     cells: npt.NDArray[np.int64]
@@ -32,7 +33,7 @@ class SeenGenes:
     @property
     def kept(self) -> npt.NDArray[np.bool_]:
         """Genes that are estimated."""
-        return self.reason == ""
+        return np.asarray(self.reason == "")
 
 
 def seen_genes(matrix: sparse.csr_matrix, donor: npt.NDArray[np.intp], *, min_expressed: float) -> SeenGenes:
@@ -53,7 +54,10 @@ def seen_genes(matrix: sparse.csr_matrix, donor: npt.NDArray[np.intp], *, min_ex
 
 
 def with_genes(matrix: sparse.csr_matrix, kept: npt.NDArray[np.bool_]) -> sparse.csr_matrix:
-    """Only the genes `kept` (G,), without stored zeros; takes the arrays of `matrix`, which must not be used again."""
+    """Only the genes `kept` (G,), without stored zeros.
+
+    Takes the arrays of `matrix`, which must not be used again.
+    """
     from scipy import sparse
 
     from consilience.causal.dml.cell_rows_kernels import keep_columns

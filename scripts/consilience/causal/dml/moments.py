@@ -1,23 +1,26 @@
 """Sums of products within donors: all that ridge nuisances and partially linear scores need of the cells.
 
-Both the coefficients on any set of donors and Σ (D - m̂)(Y - l̂), Σ (D - m̂)² over any donor's cells are functions
-of these sums. So cells are read once, whatever the penalties, folds, repeats and left-out donors.
+Both the coefficients on any set of donors and Σ (D - m̂)(Y - l̂), Σ (D - m̂)² over any donor's cells are
+functions of these sums. So cells are read once, whatever the penalties, folds, repeats and left-out donors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     import numpy.typing as npt
     from scipy import sparse
 
     Floats = npt.NDArray[np.float64]
-    Expression = sparse.csr_matrix | npt.NDArray[np.float32]
+    Expression: TypeAlias = sparse.csr_matrix | npt.NDArray[np.float32]
 
 BLOCK_BYTES = 192 * 2**20
 """Sums of as many genes are held at a time."""
@@ -56,7 +59,7 @@ def moments_in_blocks(
     rows = np.argsort(donor, kind="stable").astype(np.int64)
     cells = np.bincount(donor, minlength=n_donors)
     cut = np.concatenate([[0], np.cumsum(cells)]).astype(np.int64)
-    groups = [rows[start:stop] for start, stop in zip(cut[:-1], cut[1:], strict=True)]
+    groups = [rows[start:stop] for start, stop in pairwise(cut)]
     gram = np.stack([columns[group].T @ columns[group] for group in groups])
     blocks = gene_blocks(expression.shape[1], donors=n_donors, columns=columns.shape[1], limit=limit)
     if isinstance(expression, np.ndarray):

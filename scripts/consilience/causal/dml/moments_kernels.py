@@ -23,9 +23,9 @@ def cross_moments(
 ) -> None:  # fmt: skip
     """Add genes first … last - 1 of all cells to `cross` (groups, genes, q) and `squares` (groups, genes).
 
-    Group c has the cells rows[cut[c]:cut[c + 1]]. `at` (n,) is where a cell's next non-zero lies: it moves on to
-    the first gene >= last, so that blocks of genes one after the other read every non-zero once. Indices of a
-    cell ascend.
+    Group c has the cells rows[cut[c]:cut[c + 1]]. `at` (n,) is where a cell's next non-zero lies: it moves
+    on to the first gene >= last, so that blocks of genes one after the other read every non-zero once.
+    Indices of a cell ascend.
     """
     q = columns.shape[1]
     for group in range(cut.size - 1):

@@ -1,4 +1,4 @@
-"""Somebody's own h5ad file of cells: counts, which are normalised here, or values that are logarithms already."""
+"""Somebody's own h5ad file of cells: counts, which are normalised here, or logarithms."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def open_own_cells(
 ) -> tuple[CellSource, str]:  # fmt: skip
     """The cells of a file with columns named freely, and what its values are taken for.
 
-    Cells whose `outcome` is a level of `case` are cases; all others controls, or those of `control` alone. The
-    covariate library_size is counted where it is no column and the file holds counts.
+    Cells whose `outcome` is a level of `case` are cases; all others controls, or those of `control` alone.
+    The covariate library_size is counted where it is no column and the file holds counts.
     """
     if not path.is_file():
         raise DataError("there is no such file", where=str(path), mend="look at the path")
@@ -48,8 +48,13 @@ def open_own_cells(
     asked |= {f"--covariates {name}": name for name in covariates if name != LIBRARY_SIZE or totals is None}
     for option, name in asked.items():
         if name not in columns and name != LIBRARY_SIZE:
-            raise DataError("has no such column of cells", where=f"{shown(path)} ({option})", value=name,
-                            allowed=", ".join(columns) or "none", mend=did_you_mean(name, columns))  # fmt: skip
+            raise DataError(
+                "has no such column of cells",
+                where=f"{shown(path)} ({option})",
+                value=name,
+                allowed=", ".join(columns) or "none",
+                mend=did_you_mean(name, columns),
+            )
     known: dict[str, Labels] = {name: columns[name] for name in covariates if name in columns}
     if LIBRARY_SIZE in covariates and LIBRARY_SIZE not in known and totals is not None:
         known[LIBRARY_SIZE] = _numbers(totals)
@@ -71,8 +76,13 @@ def _arms(labels: Labels, *, case: Sequence[str], control: Sequence[str], where:
     for option, asked in (("--case", case), ("--control", control)):
         for level in asked:
             if level not in levels:
-                raise DataError("no cell has this level of the outcome", where=f"{where} ({option})", value=level,
-                                allowed=", ".join(levels[:20]), mend=did_you_mean(level, levels))  # fmt: skip
+                raise DataError(
+                    "no cell has this level of the outcome",
+                    where=f"{where} ({option})",
+                    value=level,
+                    allowed=", ".join(levels[:20]),
+                    mend=did_you_mean(level, levels),
+                )
     if twice := sorted(set(case) & set(control)):
         raise DataError("a level is both case and control", where=where, value=", ".join(twice))
     code_of = dict.fromkeys(case, 1) | dict.fromkeys(control or set(levels) - set(case), 0)
@@ -174,6 +184,10 @@ def _refuse_no_logs(values: npt.NDArray[Any], *, where: str) -> None:
         raise DataError("X holds values that are no finite numbers", where=where)
     least, most = float(values.min(initial=0.0)), float(values.max(initial=0.0))
     if least < 0 or most > MAX_LOG:
-        raise DataError("X holds neither counts nor their logarithms", where=where, value=f"{least:.4g} to {most:.4g}",
-                        allowed=f"whole numbers, or 0 to {MAX_LOG:.0f}",
-                        mend="write raw counts into layers['counts']; scaled values cannot be used")  # fmt: skip
+        raise DataError(
+            "X holds neither counts nor their logarithms",
+            where=where,
+            value=f"{least:.4g} to {most:.4g}",
+            allowed=f"whole numbers, or 0 to {MAX_LOG:.0f}",
+            mend="write raw counts into layers['counts']; scaled values cannot be used",
+        )

@@ -36,7 +36,7 @@ class FoldFit:
 
 @dataclass(frozen=True)
 class Choice:
-    """Places in PENALTIES that inner cross-validation chose in each fold: `outcome` (K,), `treatment` (K, G)."""
+    """Places in PENALTIES that were chosen in each fold: `outcome` (K,), `treatment` (K, G)."""
 
     outcome: Places
     treatment: Places
@@ -89,10 +89,10 @@ def ridge_scores(
     fits = [fit_fold(moments, folds, fold, penalty) for fold in range(int(folds.max()) + 1)]
     b, a, left = (np.empty((used.size, moments.squares.shape[1])) for _ in range(3))
     outcome_left = np.empty(used.size)
-    place_of = {int(donor): place for place, donor in enumerate(used)}
+    place_of = {donor: place for place, donor in enumerate(used.tolist())}
     for fit in fits:
-        for donor in np.flatnonzero(folds == fit.fold):
-            place = place_of[int(donor)]
+        for donor in np.flatnonzero(folds == fit.fold).tolist():
+            place = place_of[donor]
             b[place], left[place], outcome_left[place] = _residual_products(moments, fit, donor)
     a = left
     if score == "iv_type":
@@ -100,8 +100,8 @@ def ridge_scores(
         initial = np.where(left.sum(0) > 0, b.sum(0) / np.where(left.sum(0) > 0, left.sum(0), 1.0), np.nan)
         a = np.empty_like(b)
         for fit in fits:
-            for donor in np.flatnonzero(folds == fit.fold):
-                place = place_of[int(donor)]
+            for donor in np.flatnonzero(folds == fit.fold).tolist():
+                place = place_of[donor]
                 b[place], a[place] = _iv_products(moments, fit, donor, initial)
     totals = moments.gram[used].sum(0)
     n, genes = totals[0, 0], moments.cross[used, :, 0].sum(0)

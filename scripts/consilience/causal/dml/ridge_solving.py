@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)
-"""λ per training cell: the same number means the same shrinkage of standardised confounders at any size. Confounders
-of donors (age, sex, batch) need the large ones: there are as few of their values as donors."""
+"""λ per training cell: the same number means the same shrinkage of standardised confounders at any size.
+Confounders of donors (age, sex, batch) need the large ones: there are as few of their values as donors."""
 
 
 def solve_ridge(gram: Floats, cross: Floats, *, penalty: float) -> Floats:
-    """Coefficients (g, q) of g targets on q columns, the first of which is the constant 1 and is not penalised.
+    """Coefficients (g, q) of g targets on q columns; the first is the constant 1 and is not penalised.
 
     `gram` (q, q) sums of products of the columns; `cross` (g, q) with the targets; the minimum of
     Σ (target - prediction)² + `penalty`·Σ coefficient², as scikit-learn's Ridge(alpha) with an intercept.
@@ -56,13 +56,14 @@ def choose_penalties(*, grams: Floats, crosses: Floats, squares: Floats) -> npt.
     for group in range(len(grams)):
         errors += errors_on_grid(gram - grams[group], cross - crosses[group], gram=grams[group],
                                  cross=crosses[group], squares=squares[group])  # fmt: skip
-    return len(PENALTIES) - 1 - np.argmin(errors[::-1], axis=0)
+    best: npt.NDArray[np.intp] = np.argmin(errors[::-1], axis=0)
+    return len(PENALTIES) - 1 - best
 
 
 def errors_on_grid(
     fitted_gram: Floats, fitted_cross: Floats, *, gram: Floats, cross: Floats, squares: Floats
 ) -> Floats:
-    """Squared errors (penalties, g) on cells known by `gram`, `cross`, `squares` of fits to the `fitted_` sums.
+    """Squared errors (penalties, g) on the cells of `gram`, `cross`, `squares` of fits to the `fitted_` sums.
 
     What fits by `solve_ridge` for each of PENALTIES would have, with one decomposition for all of them.
     """

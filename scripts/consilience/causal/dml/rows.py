@@ -10,6 +10,9 @@ import numpy as np
 
 from consilience.causal.dml.few_donors import FLAGS as DONOR_FLAGS
 from consilience.causal.dml.gene_choice import MIN_DONORS_SEEN
+from consilience.causal.dml.inference import FLAGS as SCORE_FLAGS
+from consilience.causal.dml.overlap import FLAGS as OVERLAP_FLAGS
+from consilience.causal.dml.sensitivity import robustness_value
 from consilience.learning.differential.method import benjamini_hochberg
 
 if TYPE_CHECKING:
@@ -24,10 +27,30 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 MAIN = (
-    "cell_type", "gene", "ensembl_id", "theta", "se", "low", "high", "statistic", "df", "p", "fdr", "theta_sd",
-    "r2_outcome", "r2_treatment", "n_cells", "n_donors", "n_cases", "mean_expression", "share_expressed",
-    "repeats_spread", "robustness_value", "p_naive", "flags",
-)  # fmt: skip
+    "cell_type",
+    "gene",
+    "ensembl_id",
+    "theta",
+    "se",
+    "low",
+    "high",
+    "statistic",
+    "df",
+    "p",
+    "fdr",
+    "theta_sd",
+    "r2_outcome",
+    "r2_treatment",
+    "n_cells",
+    "n_donors",
+    "n_cases",
+    "mean_expression",
+    "share_expressed",
+    "repeats_spread",
+    "robustness_value",
+    "p_naive",
+    "flags",
+)
 LEFT_OUT = ("cell_type", "gene", "left_out", "statistic")
 OUTCOME_TOLD = 0.9
 """Share of the outcome's variance out of fold above which little of it is left to be explained by a gene."""
@@ -36,17 +59,18 @@ UNSTEADY = 1.0
 FLAGS: Mapping[str, str] = MappingProxyType({
     "not_expressed": "The gene is seen in no cell of this type: not estimated.",
     "rarely_expressed": "The gene is seen in too small a share of the cells (min_expressed): not estimated.",
-    "few_donors_express": f"The gene is seen in cells of fewer than {MIN_DONORS_SEEN} donors: not estimated.",
+    "few_donors_express": f"Fewer than {MIN_DONORS_SEEN} donors show the gene: not estimated.",
     "not_denoised": "The network that denoises does not know the gene: not estimated.",
-    "collinear": "Confounders explain the gene's expression wholly: nothing is left to estimate an effect from.",
-    "aliased_covariate": "A covariate (such as batch) has in each level donors of one arm alone; it was left out, "
-                         "and the effect may be its effect.",
-    "outcome_explained": f"Confounders tell cases from controls nearly wholly (R² above {OUTCOME_TOLD}): effects rest "
-                         "on little.",
-    "unsteady": "The effect depends on how donors fell into folds: its spread over repeats exceeds its error.",
-    **DONOR_FLAGS,
+    "collinear": "Confounders explain the gene's expression wholly: nothing is left to estimate from.",
+    "aliased_covariate": "Each level of a covariate (such as batch) has donors of one arm alone; it was left "
+                         "out, and the effect may be its effect.",
+    "outcome_explained": f"Confounders nearly tell cases from controls (R² above {OUTCOME_TOLD}): "
+                         "effects rest on little.",
+    "unsteady": "The effect depends on how donors fell into folds: it spreads more over repeats than its "
+                "standard error.",
+    "few_levels": "Too few cells express the gene, or do not, in some fold: no effect of expressing it.",
+    **SCORE_FLAGS, **DONOR_FLAGS, **OVERLAP_FLAGS,
 })  # fmt: skip
-NOT_ESTIMATED = ("collinear",)
 
 
 def main_rows(
@@ -75,16 +99,33 @@ def main_rows(
          np.full(theta.size, "aliased_covariate" if confounders.aliased_with_disease else "")]
     )  # fmt: skip
     p = spread(test.p)
-    return pd.DataFrame({
-        "cell_type": cells.cell_type, "gene": list(genes), "ensembl_id": list(ensembl_ids),
-        "theta": spread(theta), "se": spread(test.se), "low": spread(test.low), "high": spread(test.high),
-        "statistic": spread(test.statistic), "df": spread(test.df), "p": p, "fdr": benjamini_hochberg(p),
-        "theta_sd": spread(theta * found.treatment_sd), "r2_outcome": spread(r2_outcome),
-        "r2_treatment": spread(found.r2_treatment), "n_cells": len(cells.donor), "n_donors": len(cells.donors),
-        "n_cases": int(cells.disease.sum()), "mean_expression": seen.mean, "share_expressed": seen.share,
-        "repeats_spread": spread(steadiness), "robustness_value": spread(_robustness(found)),
-        "p_naive": spread(naive_p(found.naive)), "flags": flags,
-    })[list(MAIN)]  # fmt: skip
+    return pd.DataFrame(
+        {
+            "cell_type": cells.cell_type,
+            "gene": list(genes),
+            "ensembl_id": list(ensembl_ids),
+            "theta": spread(theta),
+            "se": spread(test.se),
+            "low": spread(test.low),
+            "high": spread(test.high),
+            "statistic": spread(test.statistic),
+            "df": spread(test.df),
+            "p": p,
+            "fdr": benjamini_hochberg(p),
+            "theta_sd": spread(theta * found.treatment_sd),
+            "r2_outcome": spread(r2_outcome),
+            "r2_treatment": spread(found.r2_treatment),
+            "n_cells": len(cells.donor),
+            "n_donors": len(cells.donors),
+            "n_cases": int(cells.disease.sum()),
+            "mean_expression": seen.mean,
+            "share_expressed": seen.share,
+            "repeats_spread": spread(steadiness),
+            "robustness_value": spread(robustness_value(statistic=test.statistic, df=test.df)),
+            "p_naive": spread(naive_p(found.naive)),
+            "flags": flags,
+        }
+    )[list(MAIN)]
 
 
 def naive_p(naive: Floats) -> Floats:
@@ -93,11 +134,6 @@ def naive_p(naive: Floats) -> Floats:
 
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(2 * norm.sf(np.abs(naive[0] / naive[1])))
-
-
-def _robustness(found: Estimates) -> Floats:
-    """Sensitivity to hidden confounding (G,)."""
-    return np.full(found.theta.size, np.nan)
 
 
 def _joined(words: Sequence[npt.NDArray[np.str_]]) -> list[str]:
@@ -112,13 +148,13 @@ def left_out_rows(cells: CellsOfType, found: Estimates) -> pd.DataFrame:
     import pandas as pd
 
     n, m = len(cells.genes), len(found.left_out)
-    names = pd.Categorical.from_codes(np.repeat(np.arange(m), n), list(cells.donors[:m]) if m else [])
+    names = np.repeat(np.array(cells.donors[:m], dtype=object), n)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = [np.where(found.collinear, np.nan, one.theta / found.test.se) for one in found.left_out]
     statistic = np.concatenate(ratios) if m else np.empty(0)
     return pd.DataFrame({
         "cell_type": np.full(n * m, cells.cell_type, dtype=object), "gene": list(cells.genes) * m,
-        "left_out": names.astype(str), "statistic": statistic.astype(np.float32),
+        "left_out": names, "statistic": statistic.astype(np.float32),
     })[list(LEFT_OUT)]  # fmt: skip
 
 

@@ -1,4 +1,7 @@
-"""Scores of cells, linear in the effect: ψ = b - θ·a (Chernozhukov V et al. Econom J 21:C1, 2018, eq. 4.3-4.4, 5.3)."""
+"""Scores of cells, linear in the effect: ψ = b - θ·a.
+
+Chernozhukov V et al. Econom J 21:C1, 2018, equations 4.3, 4.4 and 5.3.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,10 @@ def normalised(propensity: Floats, *, treatment: Floats) -> Floats:
     """Propensities (n, G) whose inverse weights average to 1 in each arm of `treatment` (n, G) of 0 and 1."""
     treated = (treatment / propensity).mean(0)
     untreated = ((1.0 - treatment) / (1.0 - propensity)).mean(0)
-    return treatment * propensity * treated + (1.0 - treatment) * (1.0 - (1.0 - propensity) * untreated)
+    made: Floats = treatment * propensity * treated + (1.0 - treatment) * (
+        1.0 - (1.0 - propensity) * untreated
+    )
+    return made
 
 
 def doubly_robust(
@@ -54,7 +60,7 @@ def doubly_robust(
 
 
 def cell_level(*, b: Floats, a: Floats) -> tuple[Floats, Floats]:
-    """Effects and heteroscedasticity-robust standard errors (G,) that take cells for independent: they are not."""
+    """Effects and robust standard errors (G,) that take cells for independent: they are not."""
     n, j = len(b), a.mean(0)
     theta = b.mean(0) / j
     return theta, np.sqrt(((b - theta * a) ** 2).mean(0) / (n * j**2))

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OpenType:
-    """One cell type, ready: its cells with the genes that are estimated, what became of all genes and confounders."""
+    """One cell type, ready: the cells with the genes that are estimated, what became of all genes."""
 
     plan: TypePlan
     cells: CellsOfType
@@ -92,6 +92,7 @@ def estimate_cohort(
         found = estimate(
             one.cells, learner=settings.learner, score=settings.score, folds=settings.folds,
             repeats=settings.repeats, seed=seed, without_each=without_each, cell_errors=linear,
+            inference=settings.inference,
         )  # fmt: skip
         main = main_rows(one.cells, found, seen=one.seen, confounders=one.confounders, genes=source.genes,
                          ensembl_ids=source.ensembl_ids, seed=seed)  # fmt: skip

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from consilience.causal.dml.donor_scores import clustered_se
 from consilience.causal.dml.few_donors import DonorTest, donor_test, mean_contrast, ridge_contrast, scaled
-from consilience.causal.dml.gathering import gather
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from consilience.causal.dml.cells import CellsOfType
     from consilience.causal.dml.donor_scores import DonorScores
     from consilience.causal.dml.moments import Moments
     from consilience.causal.dml.ridge_scores import Choice
@@ -37,25 +36,33 @@ def from_moments(
     return donor_test(moments, disease=disease, theta=theta, contrast=mean_contrast(contrasts))
 
 
-def from_scores(scores: Sequence[DonorScores]) -> DonorTest:
-    """Tests from scores summed up within donors alone: clustered errors, t with two degrees of freedom fewer than
-    donors, and errors wider by √(m / (m - 2)).
-    """
-    from scipy.stats import t as student
+def from_scores(
+    scores: Sequence[DonorScores], *, cells: CellsOfType, inference: Inference, seed: int
+) -> DonorTest:
+    """Tests from score sums of donors alone (their mean over repeats), for any score and learner."""
+    from consilience.causal.dml.bootstrap import wild_bootstrap
+    from consilience.causal.dml.inference import score_test, tested
 
-    m = len(scores[0].cells)
-    theta, se = gather(
-        np.stack([one.theta for one in scores]), np.stack([clustered_se(one) for one in scores])
-    )
-    se = se * np.sqrt(m / max(m - 2, 1))
-    df = np.full(theta.size, float(max(m - 2, 1)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = np.where(se > 0, theta / se, np.nan)
-    half = student.ppf(0.975, df) * se
-    nothing = np.full(theta.size, np.nan)
-    trouble = np.where(np.isfinite(statistic), "", "no_variation")
-    return DonorTest(se=se, df=df, statistic=statistic, p=2 * student.sf(np.abs(statistic), df), low=theta - half,
-                     high=theta + half, between=nothing, within=nothing, trouble=trouble)  # fmt: skip
+    b = np.mean([one.weights[:, None] * one.b for one in scores], axis=0)
+    a = np.mean([one.weights[:, None] * one.a for one in scores], axis=0)
+    if inference == "wild_bootstrap":
+        return wild_bootstrap(b=b, a=a, donors=cells.donors, seed=seed)
+    found = score_test(b=b, a=a, spent=spent_donors(cells))
+    theta = np.median([one.theta for one in scores], axis=0)
+    return tested(theta, found.se, found.df, trouble=found.trouble)
+
+
+def spent_donors(cells: CellsOfType) -> int:
+    """Degrees of freedom between donors that confounders take: the constant and columns of donors.
+
+    At most as many as leave two.
+    """
+    counts = np.bincount(cells.donor)
+    within = 0
+    for column in cells.confounders.T:
+        means = np.bincount(cells.donor, weights=column) / counts
+        within += bool(np.abs(column - means[cells.donor]).max(initial=0.0) < 1e-9)
+    return max(1, min(1 + within, len(cells.donors) - 3))
 
 
 def tests_beside(blocks: Sequence[DonorTest]) -> DonorTest:

@@ -1,4 +1,4 @@
-"""Expression as learners that need every cell take it: dense blocks of genes, or expressed above the median."""
+"""Expression as learners of cells take it: dense blocks of genes, or 1 above the median."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BLOCK_VALUES = 16_000_000
 
 
 def treatment_blocks(cells: CellsOfType, *, binary: bool, size: int = BLOCK_VALUES) -> Iterator[Floats]:
-    """Yield treatments (n, g), block after block of genes; with `binary` 1 where a cell is above the gene's median."""
+    """Yield treatments (n, g), block after block of genes; with `binary` 1 above the gene's median."""
     step = max(1, size // max(1, len(cells.donor)))
     for first in range(0, len(cells.genes), step):
         part = cells.expression[:, first : first + step]

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.causal.dml.cells import CellsOfType
+from consilience.causal.dml.crossfit import Score, cross_predicted
 from consilience.causal.dml.estimate import estimate
+from consilience.causal.dml.folds import donor_folds
 from consilience.causal.dml.learners import learner
+from consilience.causal.dml.treatments import treatment_blocks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 OTHERS = ("cell_type", "gene", "ensembl_id", "variant", "theta", "se", "statistic", "df", "p", "r2_outcome",
           "r2_treatment", "flags")  # fmt: skip
-SCORES = ("partialling_out", "iv_type", "irm")
+SCORES: tuple[Score, ...] = ("partialling_out", "iv_type", "irm")
 
 
 def other_rows(
@@ -26,7 +29,8 @@ def other_rows(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Rows (OTHERS) of the `settings.top` genes of least p, and what is told of them.
 
-    The main learner with the other scores, the other learners with the main score; one division into folds each.
+    The main learner with the other scores, the other learners with the main score; one division into folds
+    each.
     """
     import pandas as pd
 
@@ -35,12 +39,38 @@ def other_rows(
         return pd.DataFrame(columns=list(OTHERS)), {}
     asked = [(score, settings.learner) for score in SCORES if score != settings.score]
     asked += [(settings.score, name) for name in settings.others if name != settings.learner]
-    parts = []
+    parts, told = [], {}
     for score, name in asked:
-        learner(name)
-        found = estimate(chosen, learner=name, score=score, folds=settings.folds, repeats=1, seed=seed)  # type: ignore[arg-type]
-        parts.append(_rows(chosen, found, f"{score}:{name}"))
-    return pd.concat(parts, ignore_index=True), {}
+        found = estimate(chosen, learner=name, score=score, folds=settings.folds, repeats=1, seed=seed,
+                         inference=settings.inference)  # fmt: skip
+        rows = _rows(chosen, found, f"{score}:{name}")
+        if score == "irm":
+            flags, told["overlap"] = _overlaps(chosen, settings, name, seed)
+            rows["flags"] = [";".join(filter(None, both)) for both in zip(rows["flags"], flags, strict=True)]
+        parts.append(rows)
+    return pd.concat(parts, ignore_index=True), told
+
+
+def _overlaps(
+    cells: CellsOfType, settings: DmlSection, name: str, seed: int
+) -> tuple[list[str], dict[str, Any]]:
+    """Flags of the genes' propensities, and their summary: the median gene of each figure."""
+    from consilience.causal.dml.overlap import overlap
+
+    folds = donor_folds(cells.donors, disease=cells.disease, folds=settings.folds, repeat=0, seed=seed)
+    flags: list[str] = []
+    records = []
+    for treatment in treatment_blocks(cells, binary=True):
+        propensity = cross_predicted(
+            confounders=cells.confounders, targets=treatment, donor=cells.donor, folds=folds,
+            fit_predict=learner(name).fit_predict, kind="probability", seed=seed,
+        )  # fmt: skip
+        for one, treated in zip(propensity.T, treatment.T > 0, strict=True):
+            found = overlap(propensity=one, treated=treated)
+            flags.append(found.flag)
+            records.append(found.record())
+    middle = {key: float(np.nanmedian([one[key] for one in records])) for key in records[0]}
+    return flags, middle | {"genes": len(flags), "poor": sum(flag != "" for flag in flags)}
 
 
 def strongest(main: pd.DataFrame, *, cells: CellsOfType, top: int) -> CellsOfType:
@@ -64,7 +94,7 @@ def _rows(cells: CellsOfType, found: Estimates, variant: str) -> pd.DataFrame:
         return np.where(sound, values, np.nan)
 
     flags = np.where(
-        found.collinear, "collinear", np.where(np.isfinite(found.theta), test.trouble, "no_variation")
+        found.collinear, "collinear", np.where(np.isfinite(found.theta), test.trouble, "few_levels")
     )
     return pd.DataFrame({
         "cell_type": cells.cell_type, "gene": list(cells.genes), "ensembl_id": list(cells.ensembl_ids),

@@ -50,6 +50,13 @@ class Ld:
             r[absent] = (first[:, None] == second)[absent]
         return r, n_absent // 2 if first is second else n_absent
 
+    def near(self, variant: int) -> tuple[Integers, Floats]:
+        """All variants that a matrix has with this one, and their correlations with it."""
+        entries = range(int(self.start[variant]), int(self.start[variant + 1]))
+        variants = [self.loci[self.locus[one]].variant for one in entries]
+        r = [self.loci[self.locus[one]].r[self.row[one]] for one in entries]
+        return np.concatenate([np.empty(0, np.int64), *variants]), np.concatenate([np.empty(0), *r])
+
     def _places(self, variants: Integers) -> list[tuple[int, npt.NDArray[np.intp], Integers]]:
         """Of each matrix with any of the variants: its number, places in `variants`, rows in the matrix."""
         counts = self.start[variants + 1] - self.start[variants]

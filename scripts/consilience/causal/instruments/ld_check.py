@@ -1,9 +1,11 @@
 """Do effects and LD fit? Variants in strong LD must have effects whose signs the LD foretells.
 
 If variants i and j correlate by r with |r| >= 0.7 and both have |z| >= 3, then z_i and z_j have the sign of
-r between them, but for rare cases of two strong opposite signals in one place. In a matrix of another
-order, of r² instead of r, or of other alleles, they have it in about half of the pairs. This uses all
-variants of the eQTL table, before pruning, and needs no model of the signal.
+r between them, but for rare cases of two strong opposite signals in one place. And a variant in such LD with
+a gene's strongest one, so that |r z| >= 8 is foretold for it, cannot be missing among the gene's rows (when
+other genes have rows of it). In a matrix of another order the first holds in about half of the pairs and the
+second hardly ever; in one of r² or of other alleles the first fails. All variants of the eQTL table are used,
+before pruning; no model of the signal is needed.
 
 `inflation` is how far (z_i - r z_j)² / (1 - r²), j the stronger, lies above what one signal in a perfect
 panel gives (1): the statistic of DENTIST (Chen W et al. Nat Commun 12:7117, 2021). It is told, not judged:
@@ -13,7 +15,7 @@ several signals in one place raise it as well.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 STRONG_R, STRONG_Z = 0.7, 3.0
+FORETOLD_Z = 8.0
 MOST = 200
 """Variants of a gene that are looked at, the strongest."""
-GENE_PAIRS, GENE_LIMIT = 5, 0.8
-COHORT_PAIRS, COHORT_LIMIT = 50, 0.9
+LEAST_PAIRS, LEAST_SHARE = 5, 0.8
+"""Of a gene or a locus: pairs that are needed to judge, and the share that must agree."""
+COHORT_PAIRS, COHORT_LIMIT = 30, 0.9
 MANY_ENTRIES = 100
 MEDIAN_CHI2 = 0.454936
 PERFECT = 0.999
@@ -40,21 +44,33 @@ PERFECT = 0.999
 
 @dataclass(frozen=True)
 class Agreement:
-    """`n` pairs in strong LD with strong effects; `n_agree` have the sign of r; `misfit` (n,) see above."""
+    """`n` pairs in strong LD with strong effects; `n_agree` are as the LD foretells.
+
+    `misfit`, one for each pair with two effects, see above.
+    """
 
     n: int
     n_agree: int
     misfit: Floats
+    locus: int = -1
+    """the matrix that has the strongest variant; -1: none"""
 
     @property
     def share(self) -> float:
-        """Share of pairs whose signs agree, NaN without pairs."""
+        """Share of pairs that agree, NaN without pairs."""
         return self.n_agree / self.n if self.n else float("nan")
 
-    @property
-    def contradicts(self) -> bool:
-        """True where a gene has enough pairs to tell and too few of them agree."""
-        return self.n >= GENE_PAIRS and self.share < GENE_LIMIT
+
+def contradicted(agreements: Sequence[Agreement]) -> npt.NDArray[np.bool_]:
+    """Genes (g,) whose own pairs contradict the LD, or those of all genes of their locus together."""
+    locus = np.array([one.locus for one in agreements], dtype=np.int64)
+    n, agree = (np.array([getattr(one, name) for one in agreements]) for name in ("n", "n_agree"))
+
+    def few(n: npt.NDArray[np.int64], agree: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        return (n >= LEAST_PAIRS) & (agree < LEAST_SHARE * n)
+
+    together = few(np.bincount(locus + 1, n), np.bincount(locus + 1, agree)) if len(locus) else few(n, agree)
+    return np.asarray(few(n, agree) | (together[locus + 1] & (locus >= 0) & (n > 0)), dtype=bool)
 
 
 def agreement(z: Floats, ld: Floats) -> Agreement:
@@ -79,8 +95,21 @@ def gene_agreements(found: Candidates, in_ld: npt.NDArray[np.bool_], ld: Ld) -> 
         if len(rows) > MOST:
             rows = np.sort(rows[np.argsort(-np.abs(z[rows]), kind="stable")[:MOST]])
         r = ld.among(pairs.variant[rows])[0] if len(rows) > 1 else np.eye(len(rows))
-        all_of_them.append(agreement(z[rows], r))
+        one = agreement(z[rows], r)
+        missing, locus = 0, -1
+        if len(rows):
+            lead = rows[np.argmax(np.abs(z[rows]))]
+            locus = int(ld.locus[ld.start[pairs.variant[lead]]])
+            missing = _missing(int(pairs.variant[lead]), float(z[lead]), pairs.variant[low:high], ld)
+        all_of_them.append(replace(one, n=one.n + missing, locus=locus))
     return all_of_them
+
+
+def _missing(lead: int, z: float, present: npt.NDArray[np.int64], ld: Ld) -> int:
+    """How many variants have no row although LD with the `lead` foretells a strong effect."""
+    near, r = ld.near(lead)
+    foretold = near[(np.abs(r) >= STRONG_R) & (np.abs(r * z) >= FORETOLD_Z)]
+    return int((~np.isin(foretold, present)).sum())
 
 
 def judge_ld(
@@ -104,16 +133,16 @@ def judge_ld(
             doubtful = True
             name = {"eqtl": "eQTL table", "gwas": "GWAS"}[what]
             alarms.append(
-                f"effects of the {name} and LD contradict each other: in {one.n_agree:,} of {one.n:,} pairs "
-                f"of variants with |r| of {STRONG_R} or more the signs agree ({one.share:.0%}; nearly all "
-                "should, half do by chance): LD in another order, of other alleles, or r² instead "
+                f"effects of the {name} and LD contradict each other: {one.n_agree:,} of {one.n:,} pairs of "
+                f"variants with |r| of {STRONG_R} or more have the effects that it foretells "
+                f"({one.share:.0%}; nearly all should): LD in another order, of other alleles, or r² instead "
                 "of r? All genes are marked ld_doubtful"
             )
     record = {
         what: {
             "n_pairs": one.n,
             "agreement": one.share if one.n else None,
-            "inflation": float(np.median(one.misfit) / MEDIAN_CHI2) if one.n else None,
+            "inflation": float(np.median(one.misfit) / MEDIAN_CHI2) if one.misfit.size else None,
         }
         for what, one in kinds.items()
     }

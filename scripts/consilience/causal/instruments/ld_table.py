@@ -68,8 +68,8 @@ def read_ld(path: Path, names: Words) -> tuple[Locus, ...]:
     wanted, found = pa.array(names, pa.string()), dict[str, Locus]()
     waiting: dict[str, list[_Piece]] = {}
     for part in batches(path, COLUMNS, repeating=REPEATING):
-        pieces = dict(_pieces(part, wanted))
-        for name in [name for name in waiting if name not in pieces and _complete(waiting[name])]:
+        pieces, here = dict(_pieces(part, wanted)), set(part.column("locus").unique().to_pylist())
+        for name in [name for name in waiting if name not in here and _complete(waiting[name])]:
             found[name] = _locus(name, waiting.pop(name))
         for name, piece in pieces.items():
             if name in found:

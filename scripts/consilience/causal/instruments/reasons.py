@@ -32,7 +32,7 @@ FLAGS: Mapping[str, str] = {
     "no_ld": "no LD: only the strongest variant is used",
     "ld_across_loci": "some variants lie in different LD matrices: their correlation is taken as 0",
     "singular_ld": "the LD of the instruments is singular or nearly so",
-    "ld_contradicts": "variants in strong LD have eQTL effects of the wrong sign: wrong LD, order or alleles",
+    "ld_contradicts": "variants in strong LD have eQTL effects that it rules out: wrong LD, order or alleles",
     "ld_doubtful": "over all genes, effects and LD contradict each other (see the messages)",
     "no_place": "the gene has no position: distance to the variants was not looked at",
     "ready_inputs": "instruments, other genes and LD as they came in ready TWMR inputs",

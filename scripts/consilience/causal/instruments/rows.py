@@ -9,6 +9,7 @@ import numpy as np
 
 from consilience.causal.instruments.alleles import letters
 from consilience.causal.instruments.choose import Chosen
+from consilience.causal.instruments.ld_check import contradicted
 from consilience.causal.instruments.reasons import CODES, FLAGS
 from consilience.causal.instruments.strength import joint_f, variant_f
 from consilience.causal.instruments.study import Found
@@ -74,8 +75,10 @@ def gene_table(found: Found, *, settings: InstrumentsSection) -> pd.DataFrame:
         table[name] = np.array([one[name] for one in figures], dtype=np.float64)
     table["unknown_pairs"] = np.array([one["unknown_pairs"] for one in figures], dtype=np.int64)
     table["left_out_genes"] = [one["left_out_genes"] for one in figures]
+    bad = contradicted(found.agreements) if found.agreements else np.zeros(len(figures), dtype=bool)
     table["flags"] = [
-        ";".join(_flags(found, number, one, settings=settings)) for number, one in enumerate(figures)
+        ";".join(_flags(found, number, one | {"contradicted": bad[number]}, settings=settings))
+        for number, one in enumerate(figures)
     ]
     table["n_own"] = np.array([one["n_own"] for one in figures], dtype=np.int64)
     for name in ("joint_f", "smallest_eigenvalue", "n_eqtl", "n_gwas"):
@@ -190,7 +193,7 @@ def _flags(
         "few_variants": 0 < figures["n_kept"] < FEW,
         "ld_across_loci": one is not None and one.n_absent > 0,
         "singular_ld": figures["smallest_eigenvalue"] < SINGULAR,
-        "ld_contradicts": bool(found.agreements) and found.agreements[number].contradicts,
+        "ld_contradicts": bool(figures["contradicted"]),
         "ld_doubtful": found.doubtful,
         "no_place": found.tables.genes.position[number] < 0 and not found.record["ready_inputs"],
         "ready_inputs": bool(found.record["ready_inputs"]),

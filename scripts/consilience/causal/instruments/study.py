@@ -100,6 +100,9 @@ def find_instruments(
     trait = harmonised.gwas * np.sqrt(tables.variants.n)
     record, alarms, doubtful = judge_ld(agreements, trait=trait, loci=harmonised.loci, served=tables.loci)
     messages = [*harmonised.messages, *alarms, *_notes(tables, ready=ready)]
+    if settings.fdr and not ready and tables.pairs.z.size and (tables.pairs.log_p >= limit).all():
+        messages.append({"level": "note", "text": "every row of the eQTL table passes fdr: it was cut at a "
+                         "smaller p-value before (summary_statistics: eqtl_p)"})  # fmt: skip
     record = {"ready_inputs": ready, "harmonised": harmonised.record, "ld_check": record}
     return Found(tables, harmonised, chosen, reason, agreements, doubtful, limit, record, messages)
 

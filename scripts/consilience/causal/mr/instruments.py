@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Mask = npt.NDArray[np.bool_]
 
+SIDES = ("b_exp", "se_exp", "b_out", "se_out")
 ASYMMETRY = 1e-6
 LEAST_EIGENVALUE = 1e-3
 """Of the LD matrix: below this, a combination of variants has all but no variance of its own."""
@@ -51,26 +52,6 @@ def of_gene(inputs: GeneInputs) -> Exposure:
     )  # fmt: skip
 
 
-def ordered(one: Exposure) -> tuple[Exposure, bool]:
-    """Usable variants, alleles that raise the exposure, strongest first; and whether any was unusable.
-
-    So no answer depends on the order of the variants or on which allele was counted, not even in its
-    random numbers.
-    """
-    sides = np.stack([one.b_exp, one.se_exp, one.b_out, one.se_out])
-    usable = np.isfinite(sides).all(axis=0) & (one.se_exp > 0) & (one.se_out > 0) & (one.b_exp != 0)
-    kept = np.flatnonzero(usable)
-    sign = np.sign(one.b_exp[kept])
-    b_exp, b_out = sign * one.b_exp[kept], sign * one.b_out[kept]
-    order = np.lexsort((b_out, one.se_out[kept], one.se_exp[kept], -b_exp / one.se_exp[kept]))
-    rows, sign = kept[order], sign[order]
-    ld = one.ld[np.ix_(rows, rows)] * sign[:, None] * sign
-    clean = Exposure(
-        one.name, b_exp[order], one.se_exp[rows], b_out[order], one.se_out[rows], ld, one.n_exp, one.n_out
-    )
-    return clean, not usable.all()
-
-
 @dataclass(frozen=True)
 class Group:
     """Exposures with equally many instruments: `index` (g,) their places in the list that was given.
@@ -89,23 +70,56 @@ class Group:
 
 
 def groups(exposures: Iterable[Exposure]) -> Iterator[Group]:
-    """All exposures, grouped by their number of usable instruments (0 too), few first."""
-    by_size: dict[int, list[tuple[int, Exposure, bool]]] = {}
+    """All exposures, grouped by their number of usable instruments (0 too), many first.
+
+    Alleles are turned to those that raise the exposure and instruments sorted, so no answer depends on the
+    order of the variants or on which allele was counted, not even in its random numbers.
+    """
+    waiting: dict[int, list[tuple[int, Exposure, bool]]] = {}
     for place, one in enumerate(exposures):
-        clean, dropped = ordered(one)
-        by_size.setdefault(len(clean.b_exp), []).append((place, clean, dropped))
-    for n in sorted(by_size):
-        yield _group(by_size[n])
+        waiting.setdefault(len(one.b_exp), []).append((place, one, False))
+    for n in range(max(waiting, default=-1), -1, -1):
+        members = waiting.get(n, [])
+        sides = {name: np.array([getattr(one, name) for _, one, _ in members]) for name in SIDES}
+        usable = _usable(**sides) if members and n else np.ones((len(members), n), dtype=bool)
+        whole = usable.all(axis=1)
+        for row in np.flatnonzero(~whole):
+            place, one, _ = members[row]
+            rest = _cut(one, usable[row])
+            waiting.setdefault(len(rest.b_exp), []).append((place, rest, True))
+        kept = [members[row] for row in np.flatnonzero(whole)]
+        if kept:
+            yield _group(kept, {name: values[whole] for name, values in sides.items()})
 
 
-def _group(members: Sequence[tuple[int, Exposure, bool]]) -> Group:
+def _usable(*, b_exp: Floats, se_exp: Floats, b_out: Floats, se_out: Floats) -> Mask:
+    """Which variants (g, n) have finite effects and positive errors, and an effect on the exposure."""
+    finite = np.isfinite(np.stack([b_exp, se_exp, b_out, se_out])).all(axis=0)
+    return np.asarray(finite & (se_exp > 0) & (se_out > 0) & (b_exp != 0))
+
+
+def _cut(one: Exposure, kept: Mask) -> Exposure:
+    sides = {name: getattr(one, name)[kept] for name in SIDES}
+    return replace(one, ld=one.ld[np.ix_(kept, kept)], **sides)
+
+
+def _group(members: Sequence[tuple[int, Exposure, bool]], sides: dict[str, Floats]) -> Group:
     ones = [one for _, one, _ in members]
-    n = len(ones[0].b_exp)
-    sides = ("b_exp", "se_exp", "b_out", "se_out")
-    parts = {name: np.stack([getattr(one, name) for one in ones]) for name in sides}
-    ld = np.stack([one.ld for one in ones])
+    sign = np.sign(sides["b_exp"])
+    b_exp, b_out, se_exp, se_out = (
+        sign * sides["b_exp"],
+        sign * sides["b_out"],
+        sides["se_exp"],
+        sides["se_out"],
+    )
+    order = np.lexsort((b_out, se_out, se_exp, -b_exp / se_exp), axis=-1)
+    turned = {"b_exp": b_exp, "se_exp": se_exp, "b_out": b_out, "se_out": se_out}
+    ld = np.array([one.ld for one in ones]) * sign[:, :, None] * sign[:, None, :]
+    rows = np.arange(len(ones))[:, None, None]
+    ld = ld[rows, order[:, :, None], order[:, None, :]]
     bad, singular = judged_ld(ld)
-    ld = np.where((bad | singular)[:, None, None], np.eye(n), ld)
+    ld = np.where((bad | singular)[:, None, None], np.eye(ld.shape[1]), ld)
+    parts = {name: np.take_along_axis(values, order, axis=1) for name, values in turned.items()}
     return Group(
         index=np.array([place for place, _, _ in members]),
         instruments=Instruments(tuple(one.name for one in ones), ld=ld, **parts),

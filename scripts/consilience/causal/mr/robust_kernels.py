@@ -93,15 +93,20 @@ def _highest(x: Floats, w: Floats, h: float) -> float:
     """The highest mode of the smoothed sorted values."""
     left, right = _sides(x, w, h)
     points, density, size = _starts(x, w, h, left, right)
-    least = NEAR * density[:size].max()
-    best, height, top = np.nan, -1.0, -np.inf
+    first = int(density[:size].argmax())
+    best: float = _climbed(x, w, h, points[first], np.inf)
+    height = _density(x, w, h, best)
+    low, high = min(points[first], best), max(points[first], best)
     for k in range(size):
-        if density[k] < least or points[k] <= top:  # what lies below a top just climbed leads there too
+        if density[k] < NEAR * height or low <= points[k] <= high:  # too low, or on the slope just climbed
             continue
-        top = _climbed(x, w, h, points[k])
-        high = _density(x, w, h, top)
-        if high > height * (1 + 1e-12):
-            best, height = top, high
+        top = _climbed(x, w, h, points[k], best)
+        if top == best:
+            continue
+        there = _density(x, w, h, top)
+        if there > height * (1 + 1e-12):
+            best, height = top, there
+            low, high = min(points[k], best), max(points[k], best)
     return best
 
 
@@ -156,8 +161,11 @@ def _density(x: Floats, w: Floats, h: float, at: float) -> float:
 
 
 @compiled
-def _climbed(x: Floats, w: Floats, h: float, start: float) -> float:
-    """The top that Newton's steps (mean shifts where the density is not concave) reach from `start`."""
+def _climbed(x: Floats, w: Floats, h: float, start: float, known: float) -> float:
+    """The top that Newton's steps (mean shifts where the density is not concave) reach from `start`.
+
+    That is `known`, exactly, where a step ends next to it.
+    """
     at = start
     for _ in range(500):
         total, first, second = 0.0, 0.0, 0.0
@@ -174,6 +182,8 @@ def _climbed(x: Floats, w: Floats, h: float, start: float) -> float:
         if abs(step) > 0.5 or curvature >= 0:
             step = shift
         at += step * h
+        if abs(at - known) < 1e-3 * h:
+            return known
         if abs(step) < 1e-11:
             break
     return at

@@ -57,8 +57,9 @@ def table(about: pd.DataFrame, results: list[list[MrResult]], *, n_methods: int)
     }).rename(columns={"direction": "steiger", "direction_p": "steiger_p"})  # fmt: skip
     for name in GENE_COLUMNS:
         made[name] = about[name].repeat(n_methods).to_numpy()
-    numbers = made.select_dtypes("object").columns.intersection([*COLUMNS[5:16], "steiger_p", "df"])
-    made[numbers] = made[numbers].astype(np.float64)
+    words = {"method", "steiger", "flags", *GENE_COLUMNS}
+    made = made.astype({name: np.float64 for name in COLUMNS if name in made and name not in words})
+    made["n_snps"] = made["n_snps"].astype(np.int64)
     made["fdr"] = np.nan
     for _, places in made.groupby("method").indices.items():
         made.loc[made.index[places], "fdr"] = benjamini_hochberg(made["p"].to_numpy()[places])

@@ -14,7 +14,7 @@ from consilience.causal.twmr.heterogeneity import Judged, judged, outlying, q_p
 from consilience.causal.twmr.moments import Moments, joined, moments
 from consilience.causal.twmr.plain import plain
 from consilience.causal.twmr.published import published
-from consilience.causal.twmr.sized import PIVOT_SMALL, PIVOT_ZERO, Sized, pivots, sized, usable
+from consilience.causal.twmr.sized import PIVOT_SMALL, PIVOT_ZERO, Sized, pivots, sized, stacked, usable
 from consilience.causal.twmr.strength import (
     COLLINEAR,
     SEPARABLE,
@@ -91,25 +91,23 @@ def _first_pass(buckets: Sequence[Bucket], found: Estimates) -> tuple[list[Sized
     """Everything that grows with n: one solution of the LD a gene, the published estimate, the moments."""
     parts: list[Sized] = []
     by_k: dict[int, list[_Group]] = {}
-    for bucket in buckets:
-        for own in sized(bucket, usable(bucket, found.raised)):
-            pivot = pivots(own.ld)
-            found.numbers["n_genes"][own.rows] = own.eqtl.shape[2]
-            found.raised["ld_singular"][own.rows] = pivot <= PIVOT_ZERO
-            found.raised["ld_near_singular"][own.rows] = (pivot > PIVOT_ZERO) & (pivot < PIVOT_SMALL)
-            good = own.only(pivot > PIVOT_ZERO)
-            if not len(good.rows):
-                continue
-            k = good.eqtl.shape[2]
-            solved = np.linalg.solve(good.ld, np.concatenate([good.eqtl, good.gwas[:, :, None]], axis=2))
-            _published(good, solved, found)
-            n = np.full(len(good.rows), float(good.gwas.shape[1]))
-            of = moments(
-                eqtl=good.eqtl, gwas=good.gwas, solved=solved, n=n, n_eqtl=good.n_eqtl, n_gwas=good.n_gwas
-            )
-            part, place = np.full(len(n), len(parts)), np.arange(len(n))
-            by_k.setdefault(k, []).append(_Group(good.rows, good.columns, part, place, of))
-            parts.append(good)
+    ready = (own for bucket in buckets for own in sized(bucket, usable(bucket, found.raised)))
+    for own in stacked(ready):
+        pivot = pivots(own.ld)
+        found.numbers["n_genes"][own.rows] = own.eqtl.shape[2]
+        found.raised["ld_singular"][own.rows] = pivot <= PIVOT_ZERO
+        found.raised["ld_near_singular"][own.rows] = (pivot > PIVOT_ZERO) & (pivot < PIVOT_SMALL)
+        good = own.only(np.asarray(pivot > PIVOT_ZERO))
+        if not len(good.rows):
+            continue
+        solved = np.linalg.solve(good.ld, np.concatenate([good.eqtl, good.gwas[:, :, None]], axis=2))
+        _published(good, solved, found)
+        of = moments(
+            eqtl=good.eqtl, gwas=good.gwas, solved=solved, n=good.n, n_eqtl=good.n_eqtl, n_gwas=good.n_gwas
+        )  # fmt: skip
+        part, place = np.full(len(good.rows), len(parts)), np.arange(len(good.rows))
+        by_k.setdefault(good.eqtl.shape[2], []).append(_Group(good.rows, good.columns, part, place, of))
+        parts.append(good)
     return parts, [_together(groups) for _, groups in sorted(by_k.items())]
 
 
@@ -127,8 +125,9 @@ def _published(good: Sized, solved: Floats, found: Estimates) -> None:
     from scipy.special import ndtr
 
     alpha, se = published(
-        eqtl=good.eqtl, gwas=good.gwas, ld=good.ld, solved=solved, n_eqtl=good.n_eqtl, n_gwas=good.n_gwas
-    )
+        eqtl=good.eqtl, gwas=good.gwas, ld=good.ld, solved=solved, n=good.n, n_eqtl=good.n_eqtl,
+        n_gwas=good.n_gwas,
+    )  # fmt: skip
     numbers = {"alpha": alpha, "se": se, "p": 2.0 * ndtr(-np.abs(alpha / se))}
     for name, values in numbers.items():
         found.numbers[f"{name}_published"][good.rows] = values
@@ -222,15 +221,15 @@ def _clean(group: _Group, parts: list[Sized], found: Estimates) -> None:
     """Heterogeneous genes once more, without the variants that fit worst."""
     k = group.columns.shape[1]
     odd = group.only(found.raised["heterogeneous"][group.rows])
-    size = 2 ** np.ceil(np.log2(np.maximum(odd.of.n, 4))).astype(np.int64)
-    for m in np.unique(size):
-        own = odd.only(size == m)
-        stack = _padded(own, parts, int(m))
+    for part in np.unique(odd.part):
+        own = odd.only(odd.part == part)
+        stack = _with_columns(parts[part], own)
+        inverse: Floats = np.asarray(np.linalg.inv(stack.ld), dtype=np.float64)
         out = outlying(
-            eqtl=stack.eqtl, gwas=stack.gwas, inverse=np.linalg.inv(stack.ld), n=own.of.n,
-            n_eqtl=stack.n_eqtl, n_gwas=stack.n_gwas,
+            eqtl=stack.eqtl, gwas=stack.gwas, inverse=inverse, n=own.of.n, n_eqtl=stack.n_eqtl,
+            n_gwas=stack.n_gwas,
         )  # fmt: skip
-        some = out.any(axis=1)
+        some: Bools = np.asarray(out.any(axis=1))
         if not some.any():
             continue
         of = _moments_without(stack.only(some), out[some], own.of.n[some])
@@ -245,22 +244,15 @@ def _clean(group: _Group, parts: list[Sized], found: Estimates) -> None:
             found.outliers[int(row)] = np.flatnonzero(gone).tolist()
 
 
-def _padded(own: _Group, parts: list[Sized], m: int) -> Sized:
-    """Genes of several n as one stack: variants without effects, in LD with none, fill up to m."""
-    G, k = own.columns.shape
-    eqtl, gwas = np.zeros((G, m, k)), np.zeros((G, m))
-    ld = np.broadcast_to(np.eye(m), (G, m, m)).copy()
-    n_eqtl, n_gwas = np.empty((G, k)), np.empty(G)
-    for number in np.unique(own.part):
-        here = np.flatnonzero(own.part == number)
-        source, place = parts[number], own.place[here]
-        n = source.gwas.shape[1]
-        columns = _positions(source.columns[place], own.columns[here])
-        eqtl[here, :n] = np.take_along_axis(source.eqtl[place], columns[:, None, :], axis=2)
-        gwas[here, :n], ld[here, :n, :n] = source.gwas[place], source.ld[place]
-        n_eqtl[here] = np.take_along_axis(source.n_eqtl[place], columns, axis=1)
-        n_gwas[here] = source.n_gwas[place]
-    return Sized(own.rows, own.columns, eqtl, gwas, ld, n_eqtl, n_gwas)
+def _with_columns(source: Sized, own: _Group) -> Sized:
+    """The effects of these genes, without neighbours that were dropped."""
+    columns = _positions(source.columns[own.place], own.columns)
+    return Sized(
+        own.rows, own.columns, source.n[own.place],
+        np.take_along_axis(source.eqtl[own.place], columns[:, None, :], axis=2), source.gwas[own.place],
+        source.ld[own.place], np.take_along_axis(source.n_eqtl[own.place], columns, axis=1),
+        source.n_gwas[own.place],
+    )  # fmt: skip
 
 
 def _positions(among: Integers, wanted: Integers) -> Integers:

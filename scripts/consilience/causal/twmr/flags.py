@@ -19,8 +19,8 @@ FLAGS: Mapping[str, str] = MappingProxyType(
         "no_focal_effect": "All effects on the focal gene are 0; not estimated.",
         "fewer_variants_than_genes": "Fewer variants than genes; not estimated.",
         "not_separable": "The focal gene's effects are a mixture of its neighbours'; not estimated.",
-        "collinear": "Effects on the focal gene and its neighbours are nearly proportional: their effects on the "
-        "trait can hardly be told apart, and the interval is wide for that reason (column collinear_with).",
+        "collinear": "Effects on the focal gene and on neighbours are nearly proportional: what they do to "
+        "the trait can hardly be told apart; hence the wide interval (column collinear_with).",
         "neighbours_dropped": "Neighbours whose effects repeat another neighbour's were left out "
         "(column dropped_genes); the focal gene's effect keeps its meaning.",
         "weak_instruments": "The conditional F statistic is below 10: the estimate is imprecise.",

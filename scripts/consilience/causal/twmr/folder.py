@@ -1,8 +1,8 @@
 """A folder of `<gene>.matrix` and `<gene>.ld` read fast; whatever is odd goes to the careful reader.
 
-The careful reader (`sources.summary_statistics.twmr`) looks at each cell and names the line of a fault. Here a
-file is one string of numbers: tables that are not plainly in order are handed over to it, and so are stacks
-with a matrix that cannot be a correlation matrix.
+The careful one (`sources.summary_statistics.twmr`) looks at each cell and names the line of a fault. Here a
+file is one string of numbers: tables that are not plainly in order are handed over, and so is a matrix that
+cannot be one of correlations.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,7 @@ def read_folder(folder: Path, *, n_gwas: float, n_eqtl: float) -> tuple[list[Buc
     if not paths:
         raise DataError("no <gene>.matrix in this folder", where=str(folder))
     read = sorted((_fast(path) or _careful(path) for path in paths), key=lambda one: one.genes[0])
-    for one, other in zip(read, read[1:], strict=False):
+    for one, other in pairwise(read):
         if one.genes[0] == other.genes[0]:
             raise DataError(
                 "two tables of one gene", where=str(folder), value=f"{one.path.name}, {other.path.name}"

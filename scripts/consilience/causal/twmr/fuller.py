@@ -8,7 +8,7 @@ unbiased. With strong instruments it is least squares. Two additions, both measu
 
 - lambda is at most n - k, its expectation: where variants act on the trait directly, the excess is not noise
   of eQTL effects, and subtracting it would inflate a;
-- the noise of y around ``A a`` is ``1 + sum a_j²``; the squares are taken less twice their own error (not below
+- the noise of y around ``A a`` is ``1 + sum a_j²``; the squares are taken less twice their variance (at least
   0), as squares of estimates are too large. Without this true nulls of weak genes are rejected too rarely.
 """
 
@@ -80,8 +80,8 @@ METHOD = Method(
     title="TWMR by limited-information maximum likelihood (default)",
     reference="Fuller WA. Econometrica 1977;45:939-953; Bekker PA. Econometrica 1994;62:657-681",
     doi="10.2307/1912683",
-    assumes="eQTL effects act on the trait through the genes of the table alone, or direct effects of variants "
-    "are unrelated to their effects on expression; noise of both studies is independent",
+    assumes="eQTL effects act on the trait through the genes of the table alone, or direct effects of "
+    "variants are unrelated to their effects on expression; noise of both studies is independent",
     limits="Intervals of genes with hardly more variants than genes are wide, and direct effects cannot be "
     "seen in them. Instruments chosen in the same eQTL study have effects that are somewhat too large.",
     columns=("alpha", "se", "p", "low", "high", "z"),

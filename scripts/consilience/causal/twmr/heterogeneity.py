@@ -118,7 +118,7 @@ def _fit(eqtl: Floats, gwas: Floats, inverse: Floats) -> _Fit:
 def outlying(
     *, eqtl: Floats, gwas: Floats, inverse: Floats, n: Floats, n_eqtl: Floats, n_gwas: Floats
 ) -> npt.NDArray[np.bool_]:
-    """Variants (G, m) that go, one at a time, while Q has p < 0.05, enough are left, and no more than half go.
+    """Variants (G, m) that go, one at a time, while Q has p < 0.05 and half of them or more stay.
 
     `inverse` (G, m, m) of the LD; `n` (G,) variants, rows beyond it are padding. The variant taken out is the
     one without which Q falls most. With ``P = C⁻¹ - C⁻¹E (E'C⁻¹E)⁻¹ E'C⁻¹`` leaving out variant i lowers

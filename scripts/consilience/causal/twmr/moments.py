@@ -52,7 +52,7 @@ class Moments:
 
 
 def moments(
-    *, eqtl: Floats, gwas: Floats, solved: Floats, n: Floats, n_eqtl: Floats, n_gwas: Floats
+    *, eqtl: Floats, gwas: Floats, solved: Floats, n: Floats | Integers, n_eqtl: Floats, n_gwas: Floats
 ) -> Moments:
     """From effects (G, m, k) and (G, m) and what the inverse LD makes of them (G, m, k + 1).
 

@@ -1,8 +1,8 @@
 """Weighted least squares without a ridge, and the textbook delta method.
 
 ``alpha = (E'C⁻¹E)⁻¹ E'C⁻¹g``. Its variance by the delta method, with r the residuals, ``P = (E'C⁻¹E)⁻¹`` and
-``s² = 1/n_gwas + sum alpha_j² / n_eqtl_j``, is ``P s² + P diag(1/n_eqtl) P r'C⁻¹r`` (the mixed terms vanish, as
-residuals are orthogonal to the effects). Noise in eQTL effects pulls alpha towards 0 by about 1/F, and the last
+``s² = 1/n_gwas + sum alpha_j² / n_eqtl_j``, is ``P s² + P diag(1/n_eqtl) P r'C⁻¹r`` (mixed terms vanish, as
+residuals are orthogonal to the effects). Noise in eQTL effects pulls alpha to 0 by about 1/F, and the last
 term, which is noise alone, makes the error of weakly regulated genes too large: `fuller` mends both.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plain:
-    """Effect `alpha` (G,) of the focal genes, `se` (G,); `q` (G,) of n variants minus k degrees of freedom."""
+    """Effect `alpha` (G,) of the focal genes, `se` (G,); `q` (G,) with n - k degrees of freedom."""
 
     alpha: Floats
     se: Floats

@@ -28,7 +28,7 @@ WEAK = 10.0
 def agreement(of: Moments) -> Floats:
     """Correlations (G, k, k) between the genes' effects, freed of LD."""
     length = np.sqrt(np.maximum(np.einsum("gjj->gj", of.exposures), np.finfo(float).tiny))
-    return of.exposures / (length[:, :, None] * length[:, None, :])
+    return np.asarray(of.exposures / (length[:, :, None] * length[:, None, :]))
 
 
 def condition(correlations: Floats) -> Floats:
@@ -42,12 +42,12 @@ def conditional_f(of: Moments) -> Floats:
     """F (G,) of what is left of the focal gene's effects once its neighbours' are taken out; 1 is noise."""
     k = of.both.shape[1]
     if k == 1:
-        return of.exposures[:, 0, 0] / of.n
+        return np.asarray(of.exposures[:, 0, 0] / of.n)
     P = np.linalg.inv(of.exposures)
     left = 1.0 / P[:, 0, 0]
     weights = P[:, 0, 1:] * left[:, None]  # effects of neighbours that predict the focal gene's, sign apart
     freedom = np.maximum(of.n - (k - 1), 1.0)
-    return left / (freedom * (1.0 + np.sum(weights**2, axis=1)))
+    return np.asarray(left / (freedom * (1.0 + np.sum(weights**2, axis=1))))
 
 
 def redundant(correlations: Floats, lengths: Floats) -> Integers:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from consilience.report.elements import Cell, Column, Table
-from consilience.report.figures import Axis, Colour, Figure, points, segments
+from consilience.report.figures import Axis, Figure, points
 from consilience.report.sections._causal_agreement_parts import MOST_ROWS, TOP, found_types, p_values
+from consilience.report.sections._causal_forest import Series, forest, zero_line
 from consilience.report.sections._causal_reading import (
     LEVEL,
     called,
@@ -88,24 +89,14 @@ def both_forest(key: str, genes: pd.DataFrame, cell_type: str) -> Figure | None:
     order = order[strength[order] >= 0]
     if not len(order):
         return None
-    names = [gene_names(own)[place] for place in order]
-    side = 1.1 * (max(float(np.abs(x[order]).max()), float(np.abs(y[order]).max())) + Z_BOUND)
-    marks: list[dict[str, Any]] = [segments(x0=[0], x1=[0], y0=[-0.6], y1=[len(order) - 0.4])]
-    sides: tuple[tuple[Any, str, Colour, float], ...] = (
-        (x, "population genetics", "c2", -0.14), (y, "single cells", "c1", 0.14))  # fmt: skip
-    for z, words, colour, shift in sides:
-        at = np.arange(len(order)) + shift
-        marks.append(segments(x0=short(z[order] - Z_BOUND), x1=short(z[order] + Z_BOUND), y0=short(at),
-                              y1=short(at),
-                              name=words, colour=colour))  # fmt: skip
-        marks.append(points(x=short(z[order]), y=short(at), name=words, colour=colour,
-                            labels=[f"{name}, {words}" for name in names]))  # fmt: skip
+    places = np.arange(len(order), dtype=float)
+    series = [Series(words, places, z[order], z[order] - Z_BOUND, z[order] + Z_BOUND)
+              for z, words in ((x, "population genetics"), (y, "single cells"))]  # fmt: skip
     n = int((np.sign(x[order]) == np.sign(y[order])).sum())
-    return Figure(
-        key=key, title=f"Strongest genes on both sides, {cell_type}", height=90 + 28 * len(order),
-        marks=tuple(marks),
-        x=Axis(label="z with 95 % interval", domain=(-side, side)),
-        y=Axis(scale="category", categories=tuple(names)),
+    return forest(
+        key=key, title=f"Strongest genes on both sides, {cell_type}", wide=False, share=1.0,
+        x_label="z with 95 % interval",
+        rows=[gene_names(own)[place] for place in order], series=series,
         caption="The effects are in different units, so both are shown in their own standard errors.",
         alt=f"{n} of {len(order)} genes have the same sign on both sides.",
     )  # fmt: skip
@@ -152,7 +143,7 @@ def stability_figure(key: str, stability: pd.DataFrame, table: pd.DataFrame, *, 
     side = min(1.0, 1.1 * reach(np.concatenate([r[known], whole[np.isfinite(whole)]])))
     return Figure(
         key=key, title=f"Without each {kind}", height=90 + 24 * len(names),
-        marks=(segments(x0=[0], x1=[0], y0=[-0.6], y1=[len(names) - 0.4]),
+        marks=(zero_line(len(names)),
                points(x=short(r[known]), y=short(places[known]), name=f"without one {kind}", colour="muted",
                       shape="ring",
                       labels=labels),
@@ -216,8 +207,9 @@ def pathway_figure(key: str, pathways: pd.DataFrame, cell_type: str, *, most: in
     """Enrichment in a cell type against that of population genetics."""
     sides = np.array(texts(pathways, "side"))
     columns = ["pathway", "nes", "fdr"]
-    both = pathways.loc[sides == "population", columns].merge(
-        pathways.loc[sides == cell_type, columns], on="pathway",
+    shown = pathways.reindex(columns=columns)
+    both = shown[sides == "population"].merge(
+        shown[sides == cell_type], on="pathway",
         suffixes=("_population", "_cells"))  # fmt: skip
     x, y = floats(both, "nes_population"), floats(both, "nes_cells")
     known = np.isfinite(x) & np.isfinite(y)

@@ -10,6 +10,7 @@ import numpy as np
 
 from consilience.report.elements import Column, Table
 from consilience.report.figures import Axis, Colour, Figure, cells, points, segments
+from consilience.report.sections._causal_forest import zero_line
 from consilience.report.sections._causal_reading import (
     called,
     cells_of,
@@ -65,8 +66,14 @@ def ordered(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def found_types(table: pd.DataFrame) -> list[str]:
-    """Cell types with agreement below 5 % false discoveries."""
-    return [name for name, hold in zip(texts(table, "cell_type"), called(table), strict=True) if hold]
+    """Cell types that agree: below 5 % false discoveries, in the same direction."""
+    hold = agreeing(table)
+    return [name for name, one in zip(texts(table, "cell_type"), hold, strict=True) if one]
+
+
+def agreeing(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Rows below 5 % false discoveries in the same direction (n,); the opposite direction is no agreement."""
+    return called(table) & (np.nan_to_num(floats(table, "r")) > 0)
 
 
 def concordance_table(key: str, table: pd.DataFrame) -> Table:
@@ -88,10 +95,10 @@ def agreement_forest(
     if not known.any():
         return None
     places = np.arange(len(names), dtype=float)
-    hold = called(table)
-    marks: list[dict[str, Any]] = [segments(x0=[0], x1=[0], y0=[-0.6], y1=[len(names) - 0.4])]
+    hold = agreeing(table)
+    marks: list[dict[str, Any]] = [zero_line(len(names))]
     looks: tuple[tuple[Any, str, Colour], ...] = (
-        (known & ~hold, "not below 5 % FDR", "muted"),
+        (known & ~hold, "does not agree", "muted"),
         (known & hold, "agrees, below 5 % FDR", "accent"))  # fmt: skip
     for own, words, colour in looks:
         if own.any():

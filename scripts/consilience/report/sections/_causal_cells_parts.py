@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.report.elements import Cell, Column, Table
-from consilience.report.figures import SERIES, Axis, Figure, cells, points, rule, segments
+from consilience.report.figures import Axis, Figure, cells, points, rule, segments
+from consilience.report.sections._causal_forest import MOST_SERIES, Series, forest
 from consilience.report.sections._causal_reading import (
     LEVEL,
     called,
@@ -22,14 +23,16 @@ from consilience.report.sections._causal_reading import (
     whole,
 )
 from consilience.report.sections._causal_shapes import DmlRecord
-from consilience.report.sections._causal_volcano import fdr_bound, reach, short, strongest, volcano
+from consilience.report.sections._causal_volcano import fdr_bound, strongest, volcano
 from consilience.report.words import listed
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
+    Floats = npt.NDArray[np.float64]
+
 MOST_ROWS, FOREST_ROWS = 300, 12
-MAIN = "main"
 
 
 def types_of(dml: pd.DataFrame) -> list[str]:
@@ -265,50 +268,39 @@ def variant_heatmap(key: str, both: pd.DataFrame, names: Sequence[str]) -> Figur
     )  # fmt: skip
 
 
-def forest(key: str, dml: pd.DataFrame, both: pd.DataFrame | None) -> Figure | None:
+def gene_forest(key: str, dml: pd.DataFrame, both: pd.DataFrame | None) -> Figure | None:
     """Strongest genes over all cell types: main analysis and its variants."""
     own = dml.iloc[strongest(floats(dml, "p"), top=FOREST_ROWS)]
     if not len(own):
         return None
     pairs = list(zip(texts(own, "cell_type"), texts(own, "gene"), strict=True))
     place_of = {pair: place for place, pair in enumerate(pairs)}
-    series: list[tuple[str, pd.DataFrame]] = [(MAIN, own)]
-    if both is not None:
-        at = [
-            place_of.get(pair, -1) for pair in zip(texts(both, "cell_type"), texts(both, "gene"), strict=True)
-        ]
-        part = both[np.array(at) >= 0]
-        series += [(variant_words(one), part[part["variant"] == one])
-                   for one in list(dict.fromkeys(texts(part, "variant")))[: len(SERIES)]]  # fmt: skip
-    step = 0.8 / len(series)
-    side = reach(np.concatenate([floats(table, "theta") for _, table in series]
-                                + [floats(own, "low"), floats(own, "high")]))  # fmt: skip
-    marks: list[dict[str, Any]] = [segments(x0=[0], x1=[0], y0=[-0.6], y1=[len(pairs) - 0.4])]
-    for number, (words, table) in enumerate(series):
-        theta, half = floats(table, "theta"), 1.96 * floats(table, "se")
-        low, high = theta - half, theta + half
-        if words == MAIN and np.isfinite(floats(table, "low")).any():
-            low, high = floats(table, "low"), floats(table, "high")
-        where = list(zip(texts(table, "cell_type"), texts(table, "gene"), strict=True))
-        y = np.array([place_of[pair] for pair in where], dtype=float) - 0.4 + step * (number + 0.5)
-        inside = np.isfinite(theta) & (np.abs(theta) <= side)
-        if not inside.any():
+    series = [Series("main", np.arange(len(pairs), dtype=float),
+                     *(floats(own, name) for name in ("theta", "low", "high")))]  # fmt: skip
+    for variant in list(dict.fromkeys(texts(both, "variant"))) if both is not None else ():
+        assert both is not None  # noqa: S101
+        if variant.startswith("irm"):  # another scale
             continue
-        colour = "accent" if not number else SERIES[number % len(SERIES)]
-        marks.append(segments(x0=short(np.clip(low, -side, side)[inside]),
-                              x1=short(np.clip(high, -side, side)[inside]),
-                              y0=short(y[inside]), y1=short(y[inside]), name=words,
-                              colour=colour))  # fmt: skip
-        marks.append(points(x=short(theta[inside]), y=short(y[inside]), name=words, colour=colour,
-                            labels=[f"{gene} in {cell_type}, {words}" for (cell_type, gene), is_in in
-                                    zip(where, inside, strict=True) if is_in]))  # fmt: skip
-    return Figure(
-        key=key, title="Strongest genes by every analysis", wide=True,
-        height=90 + 12 * len(series) * len(pairs),
-        marks=tuple(marks), x=Axis(label="θ", domain=(-1.03 * side, 1.03 * side)),
-        y=Axis(scale="category", categories=tuple(f"{gene}, {cell_type}" for cell_type, gene in pairs)),
-        caption="95 % intervals, cut at the edges. AIPW compares cells above and below the gene's "
-                "median, so its scale is another." if any("AIPW" in words for words, _ in series)
-                else "95 % intervals, cut at the edges.",
-        alt=f"{len(pairs)} genes by {len(series)} analyses.",
+        part = both[both["variant"] == variant]
+        where = list(zip(texts(part, "cell_type"), texts(part, "gene"), strict=True))
+        places = np.array([place_of.get(pair, -1) for pair in where], dtype=float)
+        theta, half = floats(part, "theta"), _half(part)
+        shown = places >= 0
+        series.append(Series(variant_words(variant), places[shown], theta[shown], (theta - half)[shown],
+                             (theta + half)[shown]))  # fmt: skip
+    return forest(
+        key=key, title="Strongest genes by every analysis", x_label="θ",
+        rows=[f"{gene}, {cell_type}" for cell_type, gene in pairs], series=series,
+        caption="95 % intervals, cut at the edges. AIPW compares cells above and below the median of the "
+                "gene, "
+                "so that its effect has another scale and stands in the table alone.",
+        alt=f"{len(pairs)} genes by {min(len(series), MOST_SERIES)} analyses.",
     )  # fmt: skip
+
+
+def _half(table: pd.DataFrame) -> Floats:
+    """Half the 95 % interval, by t where degrees of freedom are known."""
+    from scipy.stats import t
+
+    df = floats(table, "df")
+    return np.asarray(t.ppf(0.975, np.where(df > 0, df, np.inf)) * floats(table, "se"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from consilience.report.elements import Block, Column, Group, Table, Text
+from consilience.report.elements import Block, Cell, Column, Group, Table, Text
 from consilience.report.results import StudyResults
+from consilience.report.sections._causal_population_parts import method_words
 from consilience.report.sections._causal_reading import Pair, hidden
-from consilience.report.sections._causal_shapes import AgreementRecord
+from consilience.report.sections._causal_shapes import AgreementRecord, Estimate, Example
 from consilience.report.words import listed
 
 
@@ -13,22 +14,35 @@ def example_blocks(results: StudyResults, pair: Pair, record: AgreementRecord) -
     """The worked example; [] where no gene was asked for."""
     if not record.examples:
         return []
-    genes = list(dict.fromkeys(one.gene for one in record.examples))
-    blocks: list[Block] = [Text(hidden(results, text)) for text in dict.fromkeys(
-        one.text for one in record.examples) if text]  # fmt: skip
-    rows = tuple(
-        (one.gene, one.cell_type, one.z_population, one.p_population, one.z_cells, one.p_cells,
-         "" if one.same_sign is None else "yes" if one.same_sign else "no")
-        for one in record.examples if one.z_population is not None or one.z_cells is not None
-    )  # fmt: skip
+    genes = listed(dict.fromkeys(one.gene for one in record.examples))
+    said = [hidden(results, text) for text in dict.fromkeys(one.text for one in record.examples) if text]
+    blocks: list[Block] = [Text(text) for text in said]
+    rows = tuple(row for one in record.examples for row in _rows(one))
     if rows:
         blocks.append(Table(
-            key=f"concordance_example.{pair.name}", title=f"Both sides on {listed(genes)}", rows=rows,
-            visible=20,
-            columns=(Column("gene", "Gene", "id"), Column("cell_type", "Cell type"),
-                     Column("z_population", "z, population", "number"), Column("p_population", "p", "number"),
-                     Column("z_cells", "z, cells", "number"), Column("p_cells", "p", "number"),
-                     Column("same_sign", "Same sign")),
+            key=f"concordance_example.{pair.name}", title=f"Both sides on {genes}", rows=rows, visible=24,
+            columns=(Column("gene", "Gene", "id"), Column("side", "Evidence"),
+                     Column("where", "Method or cell type"),
+                     Column("effect", "Effect", "number"), Column("se", "SE", "number"),
+                     Column("z", "z", "number"),
+                     Column("p", "p", "number")),
         ))  # fmt: skip
-    return [Group(key=f"concordance-example-{pair.name}", title=f"Worked example: {listed(genes)}",
+    return [Group(key=f"concordance-example-{pair.name}", title=f"Worked example: {genes}",
                   blocks=tuple(blocks))] if blocks else []  # fmt: skip
+
+
+def _rows(one: Example) -> list[tuple[Cell, ...]]:
+    sides = (("population genetics", one.population, "TWMR"), ("population genetics", one.mr, ""),
+             ("single cells", one.cells, ""))  # fmt: skip
+    return [(one.gene, side, _where(found) or words, *_numbers(found))
+            for side, several, words in sides for found in several]  # fmt: skip
+
+
+def _where(found: Estimate) -> str:
+    return method_words(found.method) if found.method else found.cell_type
+
+
+def _numbers(found: Estimate) -> tuple[Cell, ...]:
+    effect = found.effect if found.effect is not None else found.estimate
+    z = found.z if found.z is not None or not found.se or effect is None else effect / found.se
+    return effect, found.se, z, found.p

@@ -27,5 +27,5 @@ def flags_of(*rooms: Room) -> Mapping[str, str]:
             for name in ("FLAGS", "GENE_FLAGS", "REASONS"):
                 known = getattr(module, name, None)
                 if isinstance(known, Mapping):
-                    found |= {str(key): str(words) for key, words in known.items()}
+                    found = {str(key): str(words) for key, words in known.items()} | found
     return MappingProxyType(found)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consilience.report.elements import Cell, Column, Fact, Table
-from consilience.report.figures import SERIES, Axis, Figure, histogram, points, segments
+from consilience.report.figures import Figure, histogram
 from consilience.report.sections._causal_flags import flags_of
+from consilience.report.sections._causal_forest import MOST_SERIES, Series, forest
 from consilience.report.sections._causal_reading import (
     LEVEL,
     called,
@@ -21,7 +22,7 @@ from consilience.report.sections._causal_reading import (
     texts,
     whole,
 )
-from consilience.report.sections._causal_volcano import against, reach, short, strongest
+from consilience.report.sections._causal_volcano import against, strongest
 from consilience.report.words import NARROW
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 MOST_ROWS, FOREST_GENES = 200, 10
+ALIKE = frozenset({"wald_ratio", "ivw_fixed"})
+"""Methods whose estimates are those of others in the forest: they are in the table."""
 NEAR = 0.1
 """A ratio within one part in ten of 1 is said to be the same."""
 CAPITALS = {"ivw": "IVW", "ld": "LD", "egger": "Egger", "wald": "Wald"}
@@ -254,40 +257,24 @@ def beside_table(key: str, mr: pd.DataFrame, twmr: pd.DataFrame, *, embedded: in
 
 
 def forest_figure(key: str, mr: pd.DataFrame, twmr: pd.DataFrame) -> Figure | None:
-    """Top genes by TWMR and by each one-gene method, with 95 % intervals."""
+    """Top genes by TWMR and by one-gene methods, with 95 % intervals."""
     top = strongest(floats(twmr, "p"), top=FOREST_GENES)
     if not len(top):
         return None
     genes = [texts(twmr, "gene")[place] for place in top]
-    names = [gene_names(twmr)[place] for place in top]
     place_of = {gene: place for place, gene in enumerate(genes)}
-    first = twmr.iloc[top].assign(estimate=floats(twmr, "alpha")[top], method="")
-    series = [("TWMR", first), *((method_words(one), mr[(mr["method"] == one) & mr["gene"].isin(genes)])
-                                 for one in methods_of(mr)[: len(SERIES)])]  # fmt: skip
-    step = 0.8 / len(series)
-    side = reach(np.concatenate([floats(first, "low"), floats(first, "high"), *(
-        floats(own, "estimate") for _, own in series[1:])]))  # fmt: skip
-    marks: list[dict[str, Any]] = []
-    for number, (words, own) in enumerate(series):
-        at = np.array([place_of[gene] for gene in texts(own, "gene")]) - 0.4 + step * (number + 0.5)
-        estimate, low, high = (floats(own, name) for name in ("estimate", "low", "high"))
-        inside = np.isfinite(estimate) & (np.abs(estimate) <= side)
-        if not inside.any():
-            continue
-        colour = "accent" if not number else SERIES[number % len(SERIES)]
-        marks.append(segments(x0=short(np.clip(low, -side, side)[inside]),
-                              x1=short(np.clip(high, -side, side)[inside]),
-                              y0=short(at[inside]), y1=short(at[inside]), name=words,
-                              colour=colour))  # fmt: skip
-        marks.append(points(x=short(estimate[inside]), y=short(at[inside]), name=words, colour=colour,
-                            labels=[f"{names[place_of[gene]]}, {words}" for gene, is_in in
-                                    zip(texts(own, "gene"), inside, strict=True) if is_in]))  # fmt: skip
-    marks.append(segments(x0=[0], x1=[0], y0=[-0.6], y1=[len(genes) - 0.4]))
-    return Figure(
-        key=key, title="Strongest genes by every method", wide=True, marks=tuple(marks),
-        height=90 + 14 * len(series) * len(genes),
-        x=Axis(label="effect on the trait", domain=(-1.03 * side, 1.03 * side)),
-        y=Axis(scale="category", categories=tuple(names)),
+    own = twmr.iloc[top]
+    series = [Series("TWMR", np.arange(len(genes), dtype=float), *(
+        floats(own, name) for name in ("alpha", "low", "high")))]  # fmt: skip
+    mr = mr[mr["gene"].isin(genes)]
+    for method in [one for one in methods_of(mr) if one not in ALIKE][: MOST_SERIES - 1]:
+        part = mr[mr["method"] == method]
+        places = np.array([place_of[gene] for gene in texts(part, "gene")], dtype=float)
+        series.append(Series(method_words(method), places, *(
+            floats(part, name) for name in ("estimate", "low", "high"))))  # fmt: skip
+    return forest(
+        key=key, title="Strongest genes by every method", rows=[gene_names(twmr)[place] for place in top],
+        series=series, x_label="effect on the trait",
         caption="95 % intervals, cut at the edges. TWMR takes out what neighbouring genes do; the others "
                 "cannot.",
         alt=f"Estimates of {len(genes)} genes by TWMR and {len(series) - 1} methods.",

@@ -113,16 +113,25 @@ class DenoisingRecord(Told):
         return found if isinstance(found, (list, tuple)) else [found]
 
 
+class Estimate(Forgiving):
+    """What one side says of a gene: of population genetics, a one-gene `method`, or a `cell_type`."""
+
+    method: str = ""
+    cell_type: str = ""
+    effect: float | None = None
+    estimate: float | None = None
+    se: float | None = None
+    z: float | None = None
+    p: float | None = None
+
+
 class Example(Forgiving):
-    """What both sides say of a gene that was asked for, in one cell type."""
+    """What both sides say of a gene that was asked for."""
 
     gene: str
-    cell_type: str = ""
-    z_population: float | None = None
-    p_population: float | None = None
-    z_cells: float | None = None
-    p_cells: float | None = None
-    same_sign: bool | None = None
+    population: tuple[Estimate, ...] = ()
+    mr: tuple[Estimate, ...] = ()
+    cells: tuple[Estimate, ...] = ()
     text: str = ""
 
 

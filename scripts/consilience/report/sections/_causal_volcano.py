@@ -39,12 +39,12 @@ def thinned(x: Floats, y: Floats, *, most: int) -> npt.NDArray[np.intp]:
     return known[:most]
 
 
-def reach(values: Floats, *, always: Booleans | None = None) -> float:
+def reach(values: Floats, *, always: Booleans | None = None, share: float = 0.99) -> float:
     """Half the width of a symmetric axis: nearly all values, and those of `always`."""
     known = np.abs(values[np.isfinite(values)])
     if not known.size:
         return 1.0
-    size = float(np.quantile(known, 0.99)) * 1.25
+    size = float(np.quantile(known, share)) * 1.25
     if always is not None and (named := np.abs(values[always & np.isfinite(values)])).size:
         size = max(size, min(float(named.max()) * 1.05, 4 * size))
     largest = float(known.max()) * 1.05

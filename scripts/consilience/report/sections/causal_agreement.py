@@ -90,7 +90,7 @@ def _missing(results: StudyResults, pairs: Sequence[Pair]) -> str:
                                           ("single cells of cases and controls",
                                            reading.cell_cohorts(results)))
                if not there]  # fmt: skip
-    why = f"the study has no {listed(lacking)}" if lacking else "no pair was asked for (causal.pairs)"
+    why = f"the study has no {listed(lacking)}" if lacking else "the tables of this step are not there"
     return f"No pair of population genetics and single cells was compared: {why}."
 
 
@@ -128,7 +128,6 @@ def _group(results: StudyResults, pair: Pair, tables: dict[Pair, pd.DataFrame], 
         blocks.append(Text("No cell type has a row in concordance.parquet."))
     else:
         blocks.append(Facts(_facts(table, record)))
-        blocks += reading.notes_of(results, record.messages)
         blocks += _truth(results, pair, table)
         blocks += _first_figures(results, pair, table, tables)
         blocks.append(parts.concordance_table(f"concordance.{pair.name}", table))
@@ -141,7 +140,7 @@ def _group(results: StudyResults, pair: Pair, tables: dict[Pair, pd.DataFrame], 
         flags = reading.flag_table(f"concordance_flags.{pair.name}", "Flags", texts(table, "flags"),
                                    flags_of("concordance"), noun="cell type")  # fmt: skip
         blocks += [flags] if flags is not None else []
-    blocks += example_blocks(results, pair, record)
+    blocks += [*example_blocks(results, pair, record), *reading.notes_of(results, record.messages)]
     title = f"{pair.population.label or pair.population.name} and {pair.cells.label or pair.cells.name}"
     return Group(key=f"concordance-{pair.name}", title=title, subtitle=f"{pair.population.name} × "
                                                                        f"{pair.cells.name}",
@@ -246,7 +245,7 @@ def _pathways(results: StudyResults, pair: Pair, table: pd.DataFrame) -> list[Bl
             Column("cell_type", "Cell type"), Column("r", "r of enrichment", "number"),
             Column("p", "p", "number"),
             Column("fdr", "FDR", "number"), Column("n_pathways", "Pathways", "integer"),
-            Column("shared", "Below 5 % on both", "integer"),
+            Column("n_shared", "Below 5 % on both", "integer"),
         ))  # fmt: skip
         blocks.append(Table(key=f"concordance_pathways.{pair.name}", title="Agreement of pathways",
                             columns=columns,

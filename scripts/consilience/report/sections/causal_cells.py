@@ -189,7 +189,7 @@ def _drawn(
         blocks.append(Group(key=f"dml-more-{cohort.name}",
                             title=f"{count(len(drawn) - MOST_DRAWN, 'more cell type')}",
                             blocks=(Figures(drawn[MOST_DRAWN:]),), folded=True))  # fmt: skip
-    figure = parts.forest(f"dml-forest-{cohort.name}", dml, both)
+    figure = parts.gene_forest(f"dml-forest-{cohort.name}", dml, both)
     if figure is not None:
         blocks.append(Figures((figure,)))
     if both is not None:

@@ -26,8 +26,15 @@ class FitPredict(Protocol):
     """
 
     def __call__(
-        self, *, train: Floats, targets: Floats, test: Floats, groups: npt.NDArray[np.intp], kind: Kind, seed: int
-    ) -> Floats:  # fmt: skip
+        self,
+        *,
+        train: Floats,
+        targets: Floats,
+        test: Floats,
+        groups: npt.NDArray[np.intp],
+        kind: Kind,
+        seed: int,
+    ) -> Floats:
         """Predictions (m, g)."""
         ...
 

@@ -50,7 +50,7 @@ def fit_predict(
         if share in (0.0, 1.0):
             made[:, place] = share
             continue
-        # near the middle a logistic curve rises by a quarter: the same shrinkage needs a quarter of the penalty
+        # near the middle a logistic curve rises by a quarter, so a quarter of the penalty shrinks as much
         weights = logistic_weights(design, target, penalty=float(grid[chosen[place]]) / 4)
         made[:, place] = expit(query @ weights)
     return made
