@@ -205,7 +205,7 @@ def write_cells(
         "cohort": CELLS, "learner": "ridge", "score": "partialling_out", "inference": "t", "folds": 5, "repeats": 5, "latents": 16,
         "cell_types": [{"cell_type": name, "n_cells": 520, "n_donors": 12, "n_cases": 6, "n_genes": len(truth), "few_cells": [donor],
                         "covariates_used": ["library_size", "batch"], "covariates_dropped": {"sex": "in one arm alone"}, "lambda_gc": 1.03,
-                        "overlap": {"clipped_share": 0.02, "low": 0.1, "high": 0.9}} for name in cell_types],
+                        "overlap": {"low": 0.1, "high": 0.9, "trimmed": 0.02, "effective": 0.8, "genes": 15, "poor": 1}} for name in cell_types],
         "skipped": {"platelet": f"2 donors in the arm case, such as {donor}{study.hostile}"}, "covariates_missing": ["age"],
         "messages": [f"donor {donor} has few cells and was left out of B cell{study.hostile}"],
     })  # fmt: skip

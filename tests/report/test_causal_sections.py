@@ -404,6 +404,7 @@ def test_naive_p_values_stand_beside(
         assert row["below_naive"] == pytest.approx((own["p_naive"].dropna() <= 0.05).mean())
         assert row["called"] == int((own["fdr"] <= 0.05).sum())
         assert row["lambda_gc"] == 1.03
+        assert row["overlap"].endswith("of the cells count, poor for 1 of 15 genes")
     figure = look.figures_of(section)["dml-naive-blood_cells"]
     assert min(look.series(figure, "cell by cell")["x"]) > max(look.series(figure, "by donors")["x"])
     assert "if cells were patients" in section.headline
@@ -436,6 +437,17 @@ def test_other_analyses_and_skipped_types_are_told(
     )
     facts = look.facts(section, "denoising-blood_cells")
     assert facts["labels by chance"].startswith("4.9")
+
+
+def test_the_forest_is_in_standard_errors(
+    causal_once: Any, sections: dict[str, Section], look: ModuleType
+) -> None:
+    """Pseudobulks and AIPW have scales of their own."""
+    figure = look.figures_of(sections["dml"])["dml-forest-blood_cells"]
+    best = table_of(causal_once, f"{CELLS}/dml.parquet").nsmallest(12, "p")
+    main = look.series(figure, "main")
+    assert main["x"] == pytest.approx(best["statistic"].tolist(), rel=1e-3)
+    assert {"lasso", "IV type", "AIPW", "pseudobulk"} <= {mark["name"] for mark in figure.marks}
 
 
 def test_planted_cell_types_stand_beside(

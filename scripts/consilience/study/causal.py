@@ -26,7 +26,7 @@ class InstrumentsSection(Section):
     """prune: for all genes of a locus together, as TWMR does; clump: by p-values of the focal gene alone"""
     max_genes: Count = 20
     """other genes of the same variants that enter with a focal gene, strongest first"""
-    gene_r2: Annotated[float, Field(gt=0, le=1)] = 0.4
+    gene_r2: Annotated[float, Field(gt=0, le=1)] = 0.9
     """a gene whose effects agree with the focal gene's more than this (squared correlation) is left out"""
     drop_mhc: bool = True
     """leave out the MHC (chromosome 6, 25 to 34 Mb), whose LD reaches too far"""
@@ -35,7 +35,7 @@ class InstrumentsSection(Section):
     steiger: bool = True
     """drop variants that explain significantly more of the trait than of expression"""
     palindromic: Literal["frequency", "drop", "keep"] = "frequency"
-    """A/T and C/G variants; frequency: kept where allele frequencies settle the strand; keep: believed"""
+    """A/T and C/G variants; frequency: kept where frequencies, or the strand of all others, settle it"""
 
 
 class MrSection(Section):

@@ -58,14 +58,13 @@ def test_what_is_written(done):
 
 
 def test_labels_cannot_enter(done, tmp_path):
-    """Other labels, or none at all: the same bits."""
+    """Other labels: the same bits."""
     _, _, counts, _, obs, latent, _ = done
-    other = obs.assign(condition=pd.Categorical(np.random.default_rng(0).permutation(obs["condition"])))
-    for number, changed in enumerate((other, obs.drop(columns="condition"))):
-        path = write(tmp_path / f"{number}.h5ad", counts, changed)
-        found, record = run(path, tmp_path / str(number))
-        pd.testing.assert_frame_equal(found, latent, check_exact=True)
-        assert "condition" not in record["columns_read"]
+    labels = np.random.default_rng(0).permutation(obs["condition"])
+    path = write(tmp_path / "cells.h5ad", counts, obs.assign(condition=pd.Categorical(labels)))
+    found, record = run(path, tmp_path / "out")
+    pd.testing.assert_frame_equal(found, latent, check_exact=True)
+    assert "condition" not in record["columns_read"]
 
 
 def test_columns_of_the_file_that_are_opened(done, monkeypatch, tmp_path):
@@ -103,6 +102,7 @@ def test_another_seed_gives_another_network(done, tmp_path):
     assert not np.allclose(other["l0"], latent["l0"], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_pools_that_do_not_fit_in_memory_learn_as_well(done, monkeypatch):
     """Reading other cells every epoch ends as near as reading all of them at once."""
     _, path, _, _, _, _, _ = done

@@ -14,6 +14,7 @@ from consilience.causal.dml.cells import CellsOfType
 from consilience.causal.dml.estimate import estimate
 from consilience.causal.dml.rows import FLAGS, LEFT_OUT, MAIN
 from consilience.causal.dml.study import write_dml
+from consilience.causal.dml.testing import donor_columns, spent_donors
 from consilience.causal.dml.variants import OTHERS
 from consilience.foundation.errors import DataError
 from consilience.study.causal import DmlSection
@@ -63,7 +64,11 @@ def test_tables_hold_what_is_promised(found):
     assert len(main) == 2 * GENES
     assert len(left_out) == 2 * 16 * main["theta"].notna().sum() // 2
     assert left_out["statistic"].dtype == np.float32
-    assert set(others["variant"]) >= {"iv_type:ridge", "irm:ridge"}
+    assert set(others["variant"]) == {"iv_type:ridge", "irm:ridge", "pseudobulk"}
+    assert (others.groupby(["cell_type", "variant"]).size() == SETTINGS["top"]).all()
+    strongest = main[main["cell_type"] == "B"].nsmallest(SETTINGS["top"], "p")["gene"]
+    assert set(others["gene"][others["cell_type"] == "B"]) == set(strongest)
+    assert record["cell_types"][0]["overlap"]["genes"] == SETTINGS["top"]
     assert record["covariates_missing"] == []
     assert record["learner"] == "ridge"
     assert np.allclose(
@@ -176,3 +181,23 @@ def test_iv_type_and_irm_as_main_scores(tmp_path):
         best = main[main["cell_type"] == "B"].nsmallest(2, "p")
         assert set(best["gene"]) & {f"G{one}" for one in PLANTED}
         assert (best["theta"] > 0).any()
+
+
+def test_other_learners_and_the_bootstrap(tmp_path):
+    main, others, _, record = run(tmp_path, others=["lasso"], inference="wild_bootstrap", repeats=1)
+    planted = others[(others["cell_type"] == "B") & others["gene"].isin([f"G{one}" for one in PLANTED])]
+    assert set(others["variant"]) == {"iv_type:ridge", "irm:ridge", "partialling_out:lasso", "pseudobulk"}
+    assert (planted["theta"] > 0).all()
+    assert (planted["p"] < 0.1).all()
+    assert record["inference"] == "wild_bootstrap"
+    assert main["p"].between(0, 1).sum() > 40
+
+
+def test_confounders_of_donors_are_counted():
+    donor = np.repeat(np.arange(6), 4)
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.normal(size=6)[donor], rng.normal(size=24), (np.arange(6) % 2)[donor]])
+    cells = CellsOfType("B", tuple("abcdef"), donor, (np.arange(6) // 3).astype(float), x, ("u", "v", "w"),
+                        np.zeros((24, 1), dtype=np.float32), ("G0",), ("",))  # fmt: skip
+    assert donor_columns(cells) == pytest.approx(x[::4][:, [0, 2]])
+    assert spent_donors(cells) == 3

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LEAST_RATE = 1e-4
 """Smallest expected count per size factor."""
 NEIGHBOURS = 30
-THETA_STEPS, THETA_RATE = 20, 0.3
+THETA_STEPS, THETA_RATE = 20, 0.1
 
 
 def gene_means(counts: sparse.csr_matrix, size_factor: Floats) -> Floats:

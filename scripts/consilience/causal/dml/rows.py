@@ -12,6 +12,7 @@ from consilience.causal.dml.few_donors import FLAGS as DONOR_FLAGS
 from consilience.causal.dml.gene_choice import MIN_DONORS_SEEN
 from consilience.causal.dml.inference import FLAGS as SCORE_FLAGS
 from consilience.causal.dml.overlap import FLAGS as OVERLAP_FLAGS
+from consilience.causal.dml.pseudobulk import FLAGS as PSEUDOBULK_FLAGS
 from consilience.causal.dml.sensitivity import robustness_value
 from consilience.learning.differential.method import benjamini_hochberg
 
@@ -69,7 +70,7 @@ FLAGS: Mapping[str, str] = MappingProxyType({
     "unsteady": "The effect depends on how donors fell into folds: it spreads more over repeats than its "
                 "standard error.",
     "few_levels": "Too few cells express the gene, or do not, in some fold: no effect of expressing it.",
-    **SCORE_FLAGS, **DONOR_FLAGS, **OVERLAP_FLAGS,
+    **PSEUDOBULK_FLAGS, **SCORE_FLAGS, **DONOR_FLAGS, **OVERLAP_FLAGS,
 })  # fmt: skip
 
 

@@ -57,12 +57,20 @@ def spent_donors(cells: CellsOfType) -> int:
 
     At most as many as leave two.
     """
+    taken: int = 1 + donor_columns(cells).shape[1]
+    return max(1, min(taken, len(cells.donors) - 3))
+
+
+def donor_columns(cells: CellsOfType) -> Floats:
+    """Confounders (m, k) that do not vary within donors, one row a donor."""
     counts = np.bincount(cells.donor)
-    within = 0
-    for column in cells.confounders.T:
-        means = np.bincount(cells.donor, weights=column) / counts
-        within += bool(np.abs(column - means[cells.donor]).max(initial=0.0) < 1e-9)
-    return max(1, min(1 + within, len(cells.donors) - 3))
+    means = [np.bincount(cells.donor, weights=column) / counts for column in cells.confounders.T]
+    constant = [
+        one
+        for one, column in zip(means, cells.confounders.T, strict=True)
+        if np.abs(column - one[cells.donor]).max(initial=0.0) < 1e-9
+    ]
+    return np.column_stack(constant) if constant else np.empty((counts.size, 0))
 
 
 def tests_beside(blocks: Sequence[DonorTest]) -> DonorTest:

@@ -11,6 +11,7 @@ from consilience.causal.dml.crossfit import Score, cross_predicted
 from consilience.causal.dml.estimate import estimate
 from consilience.causal.dml.folds import donor_folds
 from consilience.causal.dml.learners import learner
+from consilience.causal.dml.testing import donor_columns
 from consilience.causal.dml.treatments import treatment_blocks
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def other_rows(
         return pd.DataFrame(columns=list(OTHERS)), {}
     asked = [(score, settings.learner) for score in SCORES if score != settings.score]
     asked += [(settings.score, name) for name in settings.others if name != settings.learner]
-    parts, told = [], {}
+    parts: list[pd.DataFrame] = []
+    told: dict[str, Any] = {}
     for score, name in asked:
         found = estimate(chosen, learner=name, score=score, folds=settings.folds, repeats=1, seed=seed,
                          inference=settings.inference)  # fmt: skip
@@ -48,7 +50,26 @@ def other_rows(
             flags, told["overlap"] = _overlaps(chosen, settings, name, seed)
             rows["flags"] = [";".join(filter(None, both)) for both in zip(rows["flags"], flags, strict=True)]
         parts.append(rows)
+    parts.append(_pseudobulk_rows(cells, chosen))
     return pd.concat(parts, ignore_index=True), told
+
+
+def _pseudobulk_rows(cells: CellsOfType, chosen: CellsOfType) -> pd.DataFrame:
+    """Donors' means of the chosen genes; the variances of all genes are drawn together."""
+    import pandas as pd
+
+    from consilience.causal.dml.pseudobulk import donor_means, pseudobulk
+
+    means = donor_means(cells.expression, cells.donor, len(cells.donors))
+    theta, test = pseudobulk(means=means, disease=cells.disease, covariates=donor_columns(cells))
+    place = {gene: number for number, gene in enumerate(cells.genes)}
+    those = np.array([place[gene] for gene in chosen.genes], dtype=np.intp)
+    return pd.DataFrame({
+        "cell_type": cells.cell_type, "gene": list(chosen.genes), "ensembl_id": list(chosen.ensembl_ids),
+        "variant": "pseudobulk", "theta": theta[those], "se": test.se[those],
+        "statistic": test.statistic[those], "df": test.df[those], "p": test.p[those], "r2_outcome": np.nan,
+        "r2_treatment": np.nan, "flags": test.trouble[those],
+    })[list(OTHERS)]  # fmt: skip
 
 
 def _overlaps(

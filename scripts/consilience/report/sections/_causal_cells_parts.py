@@ -24,7 +24,7 @@ from consilience.report.sections._causal_reading import (
 )
 from consilience.report.sections._causal_shapes import DmlRecord
 from consilience.report.sections._causal_volcano import fdr_bound, strongest, volcano
-from consilience.report.words import listed
+from consilience.report.words import count, listed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -77,11 +77,15 @@ def type_rows(dml: pd.DataFrame, record: DmlRecord) -> list[tuple[Cell, ...]]:
 
 
 def _overlap_words(found: Any) -> str:
-    """Figures of the propensities, whatever they are."""
+    """Propensities of the interactive model: how many are near 0 or 1, what that leaves, and for how many genes."""
     if not isinstance(found, dict):
-        return "" if found is None else str(found)
-    return "; ".join(f"{key.replace('_', ' ')} {value:.3g}" for key, value in found.items()
-                     if isinstance(value, (int, float)) and not isinstance(value, bool))  # fmt: skip
+        return ""
+    known = {name: float(value) for name, value in found.items() if isinstance(value, (int, float))}
+    said = [f"{percents(known[name])} {words}" for name, words in (
+        ("trimmed", "near 0 or 1"), ("effective", "of the cells count")) if name in known]  # fmt: skip
+    if "poor" in known and known.get("genes"):
+        said.append(f"poor for {known['poor']:.0f} of {count(round(known['genes']), 'gene')}")
+    return ", ".join(said)
 
 
 def type_table(key: str, rows: Sequence[tuple[Cell, ...]]) -> Table:
@@ -269,38 +273,37 @@ def variant_heatmap(key: str, both: pd.DataFrame, names: Sequence[str]) -> Figur
 
 
 def gene_forest(key: str, dml: pd.DataFrame, both: pd.DataFrame | None) -> Figure | None:
-    """Strongest genes over all cell types: main analysis and its variants."""
+    """Strongest genes over all cell types: main analysis and its variants, each in its standard errors."""
     own = dml.iloc[strongest(floats(dml, "p"), top=FOREST_ROWS)]
     if not len(own):
         return None
     pairs = list(zip(texts(own, "cell_type"), texts(own, "gene"), strict=True))
     place_of = {pair: place for place, pair in enumerate(pairs)}
-    series = [Series("main", np.arange(len(pairs), dtype=float),
-                     *(floats(own, name) for name in ("theta", "low", "high")))]  # fmt: skip
+    series = [_in_errors("main", own, np.arange(len(pairs), dtype=float))]
     for variant in list(dict.fromkeys(texts(both, "variant"))) if both is not None else ():
         assert both is not None  # noqa: S101
-        if variant.startswith("irm"):  # another scale
-            continue
         part = both[both["variant"] == variant]
-        where = list(zip(texts(part, "cell_type"), texts(part, "gene"), strict=True))
+        where = zip(texts(part, "cell_type"), texts(part, "gene"), strict=True)
         places = np.array([place_of.get(pair, -1) for pair in where], dtype=float)
-        theta, half = floats(part, "theta"), _half(part)
-        shown = places >= 0
-        series.append(Series(variant_words(variant), places[shown], theta[shown], (theta - half)[shown],
-                             (theta + half)[shown]))  # fmt: skip
+        series.append(_in_errors(variant_words(variant), part[places >= 0], places[places >= 0]))
+    if not np.isfinite(series[0].estimate).any():
+        return None
     return forest(
-        key=key, title="Strongest genes by every analysis", x_label="θ",
+        key=key, title="Strongest genes by every analysis", x_label="effect in its standard errors",
         rows=[f"{gene}, {cell_type}" for cell_type, gene in pairs], series=series,
-        caption="95 % intervals, cut at the edges. AIPW compares cells above and below the median of the "
-                "gene, "
-                "so that its effect has another scale and stands in the table alone.",
+        caption="With 95 % intervals, cut at the edges: those that leave out 0 have p below 0.05. In "
+                "standard "
+                "errors, because AIPW and pseudobulks measure effects on other scales.",
         alt=f"{len(pairs)} genes by {min(len(series), MOST_SERIES)} analyses.",
     )  # fmt: skip
 
 
-def _half(table: pd.DataFrame) -> Floats:
-    """Half the 95 % interval, by t where degrees of freedom are known."""
+def _in_errors(name: str, table: pd.DataFrame, places: Floats) -> Series:
+    """Statistics with their 95 % intervals, by t where degrees of freedom are known."""
     from scipy.stats import t
 
-    df = floats(table, "df")
-    return np.asarray(t.ppf(0.975, np.where(df > 0, df, np.inf)) * floats(table, "se"))
+    df, statistic = floats(table, "df"), floats(table, "statistic")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = np.where(np.isfinite(statistic), statistic, floats(table, "theta") / floats(table, "se"))
+    half = np.asarray(t.ppf(0.975, np.where(df > 0, df, np.inf)))
+    return Series(name, places, statistic, statistic - half, statistic + half)

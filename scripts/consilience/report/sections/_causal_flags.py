@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Mapping
-from functools import cache
-from types import MappingProxyType
 from typing import Literal
 
-Room = Literal["instruments", "twmr", "mr", "dml", "denoising", "concordance"]
-HEAVY = frozenset({"kernels", "layer", "network", "losses", "gradients", "products"})
-"""Modules whose name ends so import compilers or torch, and set no flags."""
+Room = Literal["instruments", "twmr", "mr", "dml", "concordance"]
 
 
-@cache
-def flags_of(*rooms: Room) -> Mapping[str, str]:
-    """Flag → sentence, of all modules of these rooms that have FLAGS or REASONS."""
-    found: dict[str, str] = {}
-    for room in rooms:
-        package = importlib.import_module(f"consilience.causal.{room}")
-        for entry in sorted(pkgutil.iter_modules(package.__path__), key=lambda one: one.name):
-            if entry.ispkg or entry.name.rsplit("_", 1)[-1] in HEAVY:
-                continue
-            module = importlib.import_module(f"{package.__name__}.{entry.name}")
-            for name in ("FLAGS", "GENE_FLAGS", "REASONS"):
-                known = getattr(module, name, None)
-                if isinstance(known, Mapping):
-                    found = {str(key): str(words) for key, words in known.items()} | found
-    return MappingProxyType(found)
+def flags_of(room: Room) -> Mapping[str, str]:
+    """Flag (of instruments also reason) → sentence."""
+    if room == "instruments":
+        from consilience.causal.instruments import reasons
+
+        return {**reasons.REASONS, **reasons.FLAGS}
+    if room == "twmr":
+        from consilience.causal.twmr.flags import FLAGS as of_twmr
+
+        return {**flags_of("instruments"), **of_twmr}
+    if room == "mr":
+        from consilience.causal.mr.flags import FLAGS as of_mr
+
+        return of_mr
+    if room == "dml":
+        from consilience.causal.dml.rows import FLAGS as of_dml
+
+        return of_dml
+    from consilience.causal.concordance.cell_type import FLAGS as of_cell_types
+
+    return of_cell_types

@@ -208,7 +208,7 @@ def _left_out(
                            flags_of("instruments"), noun="gene"),
         reading.flag_table(f"twmr_flags.{cohort.name}", "Flags of TWMR",
                            [] if twmr is None else texts(twmr, "flags"),
-                           flags_of("twmr", "instruments"), noun="gene"),
+                           flags_of("twmr"), noun="gene"),
         reading.flag_table(f"mr_flags.{cohort.name}", "Flags of one-gene methods",
                            [] if mr is None else texts(mr, "flags"), flags_of("mr"), noun="estimate"),
     )  # fmt: skip

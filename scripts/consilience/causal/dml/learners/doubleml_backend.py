@@ -62,7 +62,7 @@ def doubleml_effect(
     splits = [(np.flatnonzero(cells != k), np.flatnonzero(cells == k)) for k in range(int(folds.max()) + 1)]
     if clustered:
         by_donor = [((named[folds != k],), (named[folds == k],)) for k in range(int(folds.max()) + 1)]
-        model.set_sample_splitting(splits, all_smpls_cluster=by_donor)
+        model.set_sample_splitting(splits, all_smpls_cluster=[by_donor])
     else:
         model.set_sample_splitting(splits)
     model.fit(store_predictions=True)

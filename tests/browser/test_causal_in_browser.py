@@ -1,0 +1,93 @@
+"""The causal sections in a real browser: everything is drawn, names stay beside their points, nothing overflows."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consilience.report.page import write_report
+
+pytestmark = pytest.mark.browser
+SECTIONS = ("twmr", "dml", "concordance")
+VOLCANO = "#figure-twmr-volcano-gwas_eqtl"
+
+
+@pytest.fixture(scope="module")
+def page(make_study: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = Path(__file__).parent.parent / "report" / "fixture_causal.py"
+    spec = importlib.util.spec_from_file_location("consilience_fixture_causal", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    study = make_study(tmp_path_factory.mktemp("causal"))
+    module.add_causal(study)
+    write_report(**study.arguments())
+    found: Path = study.page
+    return found
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True), (320, False)])
+def test_everything_is_drawn_and_fits(browser: Any, page: Path, width: int, dark: bool) -> None:
+    browser.open(page, width=width, height=900, dark=dark)
+    browser.run("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    browser.draw_everything()
+    assert [url for url in browser.requests if not url.startswith("data:")] == [page.as_uri()]
+    assert browser.complaints == []
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    for key in SECTIONS:
+        n = browser.run(f"document.querySelectorAll('#{key} figure').length")
+        drawn = browser.run(
+            f"[...document.querySelectorAll('#{key} .plot svg')].map(svg => Number(svg.dataset.marks))"
+        )
+        assert len(drawn) == n >= 5, key
+        assert min(drawn) > 0, key
+
+
+def test_names_of_genes_hide_none_of_each_other(browser: Any, page: Path) -> None:
+    browser.open(page, width=1280, height=900)
+    browser.draw_everything()
+    boxes = browser.run(
+        f"[...document.querySelectorAll('{VOLCANO} .point-name')].map(one => {{ const b = one.getBoundingClientRect();"
+        " return [b.left, b.top, b.right, b.bottom]; })"
+    )
+    assert boxes
+    for number, (left, top, right, bottom) in enumerate(boxes):
+        for other_left, other_top, other_right, other_bottom in boxes[:number]:
+            assert (
+                left >= other_right
+                or right <= other_left
+                or top >= other_bottom - 3
+                or bottom - 3 <= other_top
+            )
+
+
+def test_names_of_rows_are_not_cut_off(browser: Any, page: Path) -> None:
+    """Symbols of genes are capitals, which are wider than the letters of words."""
+    browser.open(page, width=1280, height=900)
+    browser.draw_everything()
+    cut = browser.run(
+        "[...document.querySelectorAll('#twmr figure[data-figure^=\"twmr-forest\"] svg')].flatMap(svg => {"
+        " const edge = svg.getBoundingClientRect().left - 1;"
+        " return [...svg.querySelectorAll('.axes text')].filter(t => t.getBoundingClientRect().left < edge)"
+        ".map(t => t.textContent); })"
+    )
+    assert cut == []
+
+
+def test_a_hidden_series_takes_its_intervals_along(browser: Any, page: Path) -> None:
+    figure = "#figure-twmr-forest-gwas_eqtl"
+    browser.open(page, width=1280, height=900)
+    browser.draw_everything()
+    count = f"Number(document.querySelector('{figure} svg').dataset.marks)"
+    before = browser.run(count)
+    browser.run(
+        f"[...document.querySelectorAll('{figure} .legend button')].find(b => b.textContent === 'Egger').click()"
+    )
+    assert browser.run(count) < before
