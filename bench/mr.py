@@ -2,7 +2,9 @@
 
 *Speed*: genes with 2 to 20 instruments in LD. The peer is what a Python user writes, one gene after the other:
 statsmodels WLS (GLS with LD) for regressions, numpy for the bootstrap of the weighted median, one draw at a time, and
-for that of the mode a density on 512 points per draw, as in TwoSampleMR. Both sides' numbers are compared. Seconds are
+for that of the mode a density on 512 points per draw, as in TwoSampleMR (where one ratio lies
+far out its step is coarse: that, not ours, is the difference shown). Both sides' numbers are compared; bootstrapped
+errors differ by their random numbers. Seconds are
 CPU seconds of this process, a gene, after one warm-up; the peers of the bootstraps are timed on few genes.
 *Growth*: `write_mr` from inputs.parquet to mr.parquet, the study's eight methods and 1,000 draws.
 *Calibration*: share of p-values below 0.05 without an effect, and of 95 % intervals with the truth, where each

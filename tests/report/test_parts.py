@@ -173,6 +173,7 @@ def test_a_file_in_the_sections_folder_is_a_section(tmp_path: Path, monkeypatch:
     assert [key for key in after if key != "extra"] == before
     stages = ["models", "diagnosis", "markers", "synthetic", "vectors"]
     stages += ["augmentation", "temperature", "utility", "privacy", "robustness"]
+    stages += ["twmr", "dml", "concordance"]
     assert before == ["cohorts", "quality", "genes", "pathways", "truth", *stages, "methods", "provenance"]
 
 

@@ -16,6 +16,7 @@ from consilience.report.results import StudyResults
 
 PACKAGES = (
     "anndata",
+    "gseapy",
     "h5py",
     "jinja2",
     "numba",

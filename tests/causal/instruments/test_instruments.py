@@ -221,13 +221,13 @@ def slow_choice(
 
 
 @pytest.mark.parametrize(
-    ("seed", "options"), [(7, {}), (8, {"gene_r2": 0.9, "r2": 0.3}), (9, {"max_genes": 1, "p": 1e-3})]
+    ("seed", "options"), [(7, {}), (8, {"gene_r2": 0.4, "r2": 0.3}), (9, {"max_genes": 1, "p": 1e-3})]
 )
 def test_the_choice_is_that_of_a_slow_one(seed: int, options: dict[str, Any], tmp_path: Path) -> None:
     one = cohort(n_loci=3, n_snps=30, n_genes=6, seed=seed)
     one = changed(one, gwas=one.gwas.iloc[3:])
     found = run(one, tmp_path, steiger=False, **options)
-    due = slow_choice(one, **({"p": 1.83e-5, "r2": 0.1, "gene_r2": 0.4, "max_genes": 20} | options))
+    due = slow_choice(one, **({"p": 1.83e-5, "r2": 0.1, "gene_r2": 0.9, "max_genes": 20} | options))
     assert found.inputs.keys() == due.keys()
     assert max(len(genes) for _, genes in due.values()) > 1
     for gene, (variants, genes) in due.items():

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 LEAST_DONORS = 5
 LEAST_GENES = 5
+SPENT = 3
+"""Degrees of freedom: two arms, and one more because each gene's standard error is estimated from the same
+donors (with m - 2, 7 % of nulls were rejected at 6 and 8 donors)."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def donor_test(
     """Test x, y (g,) with y estimated without each donor, `left_out` (m, g); None where that cannot be.
 
     Genes that cannot be estimated without some donor do not count. `df`: degrees of freedom of the estimates
-    of y, where they are fewer than donors - 2.
+    of y, where they are fewer than donors - 2; the test has one less.
     """
     used = np.isfinite(left_out).all(axis=0) & np.isfinite(x) & np.isfinite(y)
     x, y, left_out, block = x[used], y[used], left_out[:, used], block[used]
@@ -73,7 +76,7 @@ def donor_test(
     centred = x - x.mean()
     without = left_out @ centred
     variance = (m - 1) / m * float(((without - without.mean()) ** 2).sum())
-    freedom = float(min(m - 2, df))
+    freedom = float(min(m - SPENT, df - 1))
     if not variance > 0 or freedom < 1:
         return None
     delta = np.sqrt((m - 1) / m) * (left_out - left_out.mean(axis=0))

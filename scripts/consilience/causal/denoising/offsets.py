@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-LARGEST_TABLE = 50_000_000
+LARGEST_TABLE = 25_000_000
 """Most numbers of a table of donors × cell types × genes; a larger one is left to donors alone."""
 PRIOR_GROUPS = 5
 """Groups that what is known of all genes counts for, beside a gene's own."""

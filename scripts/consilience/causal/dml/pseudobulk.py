@@ -72,7 +72,7 @@ def pseudobulk(
     theta, se, df = (np.full(n_genes, np.nan) for _ in range(3))
     trouble = np.where(varies, "", "no_variation").astype(np.dtype("U32"))
     if freedom < 1 or length < SINGULAR * m:
-        trouble[varies] = "covariates_exceed_donors" if freedom < 1 else "aliased"
+        trouble[varies | (freedom < 1)] = "covariates_exceed_donors" if freedom < 1 else "aliased"
         return theta, tested(theta, se, df, trouble=trouble)
     along = disease_left @ left
     variance = np.maximum(squares - along**2 / length, 0.0) / freedom

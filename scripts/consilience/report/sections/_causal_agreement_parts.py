@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from consilience.report.elements import Column, Table
+from consilience.report.elements import Block, Cell, Column, Table
 from consilience.report.figures import Axis, Colour, Figure, cells, points, segments
 from consilience.report.sections._causal_forest import zero_line
 from consilience.report.sections._causal_reading import (
+    Pair,
     called,
     cells_of,
     flag_words,
@@ -192,3 +193,24 @@ def trait_heatmap(
         caption="Correlation of z with the same cells. Unrelated traits should be pale.",
         alt="Correlation by cell type and trait.",
     )  # fmt: skip
+
+
+def controls_table(tables: dict[Pair, pd.DataFrame]) -> list[Block]:
+    """Pairs side by side: what the disease says, and what unrelated traits say."""
+    if not any(pair.control for pair in tables):
+        return []
+    rows: list[tuple[Cell, ...]] = []
+    for pair, table in tables.items():
+        r, p = floats(table, "r"), p_values(table)
+        known = np.isfinite(r)
+        rows.append((pair.population.name, pair.cells.name, "yes" if pair.control else "no", int(known.sum()),
+                     len(found_types(table)), float(np.nanmax(r)) if known.any() else None,
+                     float(np.nanmin(p)) if np.isfinite(p).any() else None))  # fmt: skip
+    return [Table(
+        key="concordance_controls", title="The disease beside its negative controls", rows=tuple(rows),
+        visible=12,
+        columns=(Column("population", "Summary statistics", "id"), Column("cells", "Single cells", "id"),
+                 Column("control", "Control"), Column("judged", "Cell types", "integer"),
+                 Column("found", "Below 5 % FDR", "integer"), Column("largest", "Largest r", "number"),
+                 Column("smallest_p", "Smallest p", "number")),
+    )]  # fmt: skip

@@ -15,17 +15,17 @@ def flags_of(room: Room) -> Mapping[str, str]:
 
         return {**reasons.REASONS, **reasons.FLAGS}
     if room == "twmr":
-        from consilience.causal.twmr.flags import FLAGS as of_twmr
+        from consilience.causal.twmr.flags import FLAGS as OF_TWMR
 
-        return {**flags_of("instruments"), **of_twmr}
+        return {**flags_of("instruments"), **OF_TWMR}
     if room == "mr":
-        from consilience.causal.mr.flags import FLAGS as of_mr
+        from consilience.causal.mr.flags import FLAGS as OF_MR
 
-        return of_mr
+        return OF_MR
     if room == "dml":
-        from consilience.causal.dml.rows import FLAGS as of_dml
+        from consilience.causal.dml.rows import FLAGS as OF_DML
 
-        return of_dml
-    from consilience.causal.concordance.cell_type import FLAGS as of_cell_types
+        return OF_DML
+    from consilience.causal.concordance.cell_type import FLAGS as OF_CELL_TYPES
 
-    return of_cell_types
+    return OF_CELL_TYPES

@@ -10,7 +10,6 @@ import numpy as np
 from consilience.report.citations import MethodNote
 from consilience.report.elements import (
     Block,
-    Cell,
     Column,
     Fact,
     Facts,
@@ -65,7 +64,7 @@ def build(results: StudyResults) -> Section | None:
              f"{pair.population.name} and {pair.cells.name}") for pair, table in main.items()
     )  # fmt: skip
     return _section(
-        (Text(_LEAD, tone="lead"), *groups, *_controls_table(tables)), _headline(tables), facts[:2]
+        (Text(_LEAD, tone="lead"), *groups, *parts.controls_table(tables)), _headline(tables), facts[:2]
     )
 
 
@@ -277,27 +276,6 @@ def _truth(results: StudyResults, pair: Pair, table: pd.DataFrame) -> list[Block
         name for name, r in zip(texts(table, "cell_type"), floats(table, "r"), strict=True) if np.isfinite(r)
     ]
     return [Text(truths.type_words(active, parts.found_types(table), judged))]
-
-
-def _controls_table(tables: dict[Pair, pd.DataFrame]) -> list[Block]:
-    """Pairs side by side: what the disease says, and what unrelated traits say."""
-    if not any(pair.control for pair in tables):
-        return []
-    rows: list[tuple[Cell, ...]] = []
-    for pair, table in tables.items():
-        r, p = floats(table, "r"), parts.p_values(table)
-        known = np.isfinite(r)
-        rows.append((pair.population.name, pair.cells.name, "yes" if pair.control else "no", int(known.sum()),
-                     len(parts.found_types(table)), float(np.nanmax(r)) if known.any() else None,
-                     float(np.nanmin(p)) if np.isfinite(p).any() else None))  # fmt: skip
-    return [Table(
-        key="concordance_controls", title="The disease beside its negative controls", rows=tuple(rows),
-        visible=12,
-        columns=(Column("population", "Summary statistics", "id"), Column("cells", "Single cells", "id"),
-                 Column("control", "Control"), Column("judged", "Cell types", "integer"),
-                 Column("found", "Below 5 % FDR", "integer"), Column("largest", "Largest r", "number"),
-                 Column("smallest_p", "Smallest p", "number")),
-    )]  # fmt: skip
 
 
 def methods(results: StudyResults) -> Sequence[MethodNote]:

@@ -25,6 +25,7 @@ from consilience.report.sections import _causal_cells_parts as parts
 from consilience.report.sections import _causal_methods as written
 from consilience.report.sections import _causal_reading as reading
 from consilience.report.sections import _causal_truth as truths
+from consilience.report.sections import _causal_variants as variants_of
 from consilience.report.sections._causal_denoising import denoising_blocks
 from consilience.report.sections._causal_flags import flags_of
 from consilience.report.sections._causal_reading import called, floats, frame, percents, share_below, texts
@@ -174,10 +175,12 @@ def _drawn(
     rows: Sequence[tuple[object, ...]]
 ) -> list[Block]:  # fmt: skip
     names = parts.types_of(dml)
-    both = parts.joined(dml, others) if others is not None else None
+    both = variants_of.joined(dml, others) if others is not None else None
     n_all = len(names) * max(1, min(reading.MOST_SHOWN, len(reading.cell_cohorts(results))))
     most = max(60, min(MOST_POINTS, ALL_POINTS // max(1, n_all)))
-    heatmap = parts.variant_heatmap(f"dml-variants-{cohort.name}", both, names) if both is not None else None
+    heatmap = (
+        variants_of.variant_heatmap(f"dml-variants-{cohort.name}", both, names) if both is not None else None
+    )
     first = (parts.naive_figure(f"dml-naive-{cohort.name}", parts.type_rows(dml, DmlRecord())), heatmap)
     found = tuple(figure for figure in first if figure is not None)
     blocks: list[Block] = [Figures(found)] if found else []
@@ -189,11 +192,13 @@ def _drawn(
         blocks.append(Group(key=f"dml-more-{cohort.name}",
                             title=f"{count(len(drawn) - MOST_DRAWN, 'more cell type')}",
                             blocks=(Figures(drawn[MOST_DRAWN:]),), folded=True))  # fmt: skip
-    figure = parts.gene_forest(f"dml-forest-{cohort.name}", dml, both)
+    figure = variants_of.gene_forest(f"dml-forest-{cohort.name}", dml, both)
     if figure is not None:
         blocks.append(Figures((figure,)))
     if both is not None:
-        blocks.append(parts.variant_table(f"dml_variants.{cohort.name}", parts.variant_rows(both)))
+        blocks.append(
+            variants_of.variant_table(f"dml_variants.{cohort.name}", variants_of.variant_rows(both))
+        )
     return blocks
 
 

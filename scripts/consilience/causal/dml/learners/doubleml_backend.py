@@ -44,6 +44,9 @@ def doubleml_effect(
     """
     if score not in SCORES:
         raise ConfigError("no such score", value=score, allowed=", ".join(SCORES))
+    if score == "iv_type" and set(np.unique(outcome)) <= {0.0, 1.0}:
+        raise ConfigError("doubleml has no IV-type score for outcomes of 0 and 1", where="doubleml backend",
+                          mend="give twice the outcome and halve the effect")  # fmt: skip
     import doubleml  # type: ignore[import-untyped]
     from sklearn.base import clone
     from sklearn.linear_model import Ridge

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SHARES = np.geomspace(1.0, 1e-3, 16)
 """Penalties as shares of the least one that leaves nothing."""
-TOLERANCE, SWEEPS = 1e-7, 2_000
+TOLERANCE, SWEEPS = 1e-8, 5_000
 LEAST_CHANCE = 0.01
 
 
