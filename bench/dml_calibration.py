@@ -109,7 +109,7 @@ def all_tests(m: int, name: str, *, shift: float, number: int) -> dict[str, tupl
     for method in ("t", "moderated_t"):
         tests[f"pseudobulk {method}"] = pseudobulk(
             means=donor_means(treatment, donor, m), disease=disease, covariates=covariates, method=method
-        )  # type: ignore[arg-type]
+        )
     u, v = np.empty(donor.size), np.empty_like(treatment)
     for fold in range(int(folds.max()) + 1):
         fit, rows = fit_fold(moments, folds, fold, chosen), folds[donor] == fold
@@ -150,14 +150,20 @@ def main() -> None:
                 for rule, values in seen.items():
                     base, _, what = rule.partition("|")
                     shares[base][f"{m} {what or column}"] = float(np.nanmean(values))
+        write_text(asked.out, table(shares))
+
+
+def table(shares: dict[str, dict[str, float]]) -> str:
+    """Rules in rows; written after each number of donors, so that what is done is there."""
     columns = [
         f"{m} {what}" for m in DONORS for what in ("plain", "confounded", "uneven", "power", "coverage")
     ]
+    columns = [one for one in columns if any(one in told for told in shares.values())]
     lines = ["| rule | " + " | ".join(columns) + " |", "|" + "---|" * (1 + len(columns))]
     for rule, told in shares.items():
         cells = [f"{told[one]:.3f}" if one in told else "" for one in columns]
         lines.append(f"| {rule} | " + " | ".join(cells) + " |")
-    write_text(asked.out, "\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
