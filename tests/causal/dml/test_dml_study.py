@@ -23,12 +23,14 @@ COUNTS, OBS = counts_and_obs()
 SETTINGS = {"others": [], "top": 4, "repeats": 2}
 
 
-def run(folder: Path, counts=COUNTS, obs=OBS, *, seed: int = 1, latent=None, with_x=True, **settings):
+def run(
+    folder: Path, counts=COUNTS, obs=OBS, *, seed: int = 1, latent=None, model=None, with_x=True, **settings
+):
     folder.mkdir(parents=True, exist_ok=True)
     path = write_cells(folder / "blood.h5ad", counts, obs, with_x=with_x)
     names = {"out": "dml.parquet", "others": "dml_others.parquet", "left_out": "dml_left_out.parquet"}
     write_dml(
-        path, latent=latent, record=folder / "dml.json", seed=seed,
+        path, latent=latent, record=folder / "dml.json", seed=seed, model=model,
         settings=DmlSection.model_validate(SETTINGS | settings),
         **{key: folder / name for key, name in names.items()},
     )  # fmt: skip
@@ -201,3 +203,29 @@ def test_confounders_of_donors_are_counted():
                         np.zeros((24, 1), dtype=np.float32), ("G0",), ("",))  # fmt: skip
     assert donor_columns(cells) == pytest.approx(x[::4][:, [0, 2]])
     assert spent_donors(cells) == 3
+
+
+def test_denoised_expression_is_the_treatment_where_the_network_knows_the_gene(tmp_path, monkeypatch):
+    """A network that gives back what it sees, twice as large, of all genes but one, in its own order."""
+    from consilience.causal.denoising import denoiser
+
+    known = tuple(f"G{one}" for one in reversed(range(GENES)) if one != 3)
+    columns = [int(name[1:]) for name in known]
+    logged = np.log1p(COUNTS / OBS["size_factor"].to_numpy()[:, None]).astype(np.float32)
+
+    def denoised(model, expression, rows):
+        del model, expression
+        for places in np.array_split(np.random.default_rng(0).permutation(len(rows)), 3):
+            yield places, 2 * logged[rows[places]][:, columns]
+
+    monkeypatch.setattr(denoiser, "load_denoiser", lambda folder: folder)
+    monkeypatch.setattr(denoiser, "denoised_genes", lambda model: known)
+    monkeypatch.setattr(denoiser, "denoised", denoised)
+    given = {"covariates": ["sex"], "top": 2, "repeats": 1}
+    plain, *_ = run(tmp_path / "a", **given)
+    main, others, *_ = run(tmp_path / "b", expression="denoised", model=tmp_path, **given)
+    there = (main["gene"] != "G3") & plain["theta"].notna()
+    assert (2 * main["theta"])[there].to_numpy() == pytest.approx(plain["theta"][there].to_numpy(), rel=1e-4)
+    assert main["p"][there].to_numpy() == pytest.approx(plain["p"][there].to_numpy(), rel=1e-3)
+    assert main["flags"][main["gene"] == "G3"].tolist() == ["not_denoised"] * 2
+    assert "pseudobulk" in set(others["variant"])
