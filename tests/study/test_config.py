@@ -34,7 +34,8 @@ def test_shipped_file_is_the_demo_and_otherwise_the_defaults(root):
     simulation = shipped.simulation.model_copy(update={"cohorts": {}})
     assert shipped.rnagan.splits < Config().rnagan.splits
     assert shipped.augment.splits < Config().augment.splits
-    same = {"simulation": simulation, "rnagan": Config().rnagan, "augment": Config().augment}
+    assert shipped.causal.concordance.permutations < Config().causal.concordance.permutations
+    same = {"simulation": simulation, "rnagan": Config().rnagan, "augment": Config().augment, "causal": Config().causal}
     assert shipped.model_copy(update=same) == Config()
 
 

@@ -35,7 +35,7 @@ def test_a_good_study(tmp_path):
 def test_the_shipped_study_is_good(root, monkeypatch):
     monkeypatch.chdir(root)
     found = preflight(load_yaml(root / "config" / "config.yaml"))
-    assert len(found.cohorts) == 6
+    assert len(found.cohorts) == 7
 
 
 def test_configuration_and_sheet_problems_come_together(tmp_path):

@@ -7,11 +7,12 @@ many cells dominate; and confounders use up donors. All three are known exactly 
 linear in expression: the effect is then a contrast of the cells' expression, θ = Σ wᵢ Dᵢ, and the weights
 hold outcomes, confounders and folds only.
 
-Given those, expression varies by a donor's own level (variance σ_δ² in controls, another in cases) and a
-cell's own noise (σ²). Both are measured on the residuals of least squares of expression on confounders and
-disease, whose expected sums of squares are known. Under the null hypothesis θ²/V̂ is a ratio of quadratic
-forms in normal variables, one of them of rank one; its distribution gives the factor and the degrees of
-freedom of a plain t.
+What shrunk nuisances leave of the confounders is taken out of effect and contrast first. Given those,
+expression varies by a donor's own level (variance σ_δ² in controls, another in cases) and a cell's own
+noise (σ²). Both are measured on the residuals of least squares of expression on confounders and disease,
+whose expected sums of squares are known. Under the null hypothesis θ²/V̂ is a ratio of quadratic forms in
+normal variables, one of them of rank one; its distribution gives the factor and the degrees of freedom of a
+plain t.
 
 References
 ----------
@@ -72,8 +73,9 @@ class Contrast:
 class DonorTest:
     """For each gene (G,): `se`, `df`, `statistic` θ/se, `p` of θ = 0 and the 95 % interval `low` … `high`.
 
-    `between` and `within` are the variances of donors' levels (pooled) and of cells, `trouble` (G,) a word of
-    FLAGS or "".
+    They are those of the effect without what penalties left of the confounders (`without_confounders`),
+    which is statistic·se and the middle of the interval. `between` and `within` are the variances of
+    donors' levels (pooled) and of cells, `trouble` (G,) a word of FLAGS or "".
     """
 
     se: Floats
@@ -156,6 +158,31 @@ class Residuals:
     rank: int
 
 
+def without_confounders(moments: Moments, *, theta: Floats, contrast: Contrast) -> tuple[Floats, Contrast]:
+    """Effects and contrast less what penalties left of the confounders in them.
+
+    Shrunk nuisances leave Σ wᵢ xᵢ ≠ 0: confounders of donors, of which there are few values, get into the
+    effect. The part is known up to the coefficients of expression on confounders; those of least squares
+    remove it.
+    """
+    q = contrast.confounders.shape[1]
+    inverse, _ = _inverse(moments.gram.sum(0)[:q, :q])
+    through = contrast.confounders @ inverse
+    left = np.einsum("gq,gq->g", through, moments.cross.sum(0)[:, :q])
+    squares = contrast.squares - np.einsum("gq,gq->g", through, contrast.confounders)
+    donors = contrast.donors - moments.gram[:, 0, :q] @ through.T
+    return theta - left, Contrast(donors, np.maximum(squares, 0.0), np.zeros_like(contrast.confounders))
+
+
+def _inverse(gram: Floats) -> tuple[Floats, int]:
+    """Inverse of sums of products and their rank; columns that repeat others count once."""
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(gram), 1e-300))
+    values, vectors = np.linalg.eigh(gram * np.outer(scale, scale))
+    sound = values > SINGULAR * values[-1]
+    root = vectors[:, sound] / np.sqrt(values[sound]) * scale[:, None]
+    return root @ root.T, int(sound.sum())
+
+
 def donor_residuals(moments: Moments) -> Residuals:
     """Residuals of expression on the constant, confounders and disease (columns that repeat others.
 
@@ -163,22 +190,18 @@ def donor_residuals(moments: Moments) -> Residuals:
     """
     cells = moments.cells.astype(np.float64)
     gram, cross = moments.gram.sum(0), moments.cross.sum(0)
-    scale = 1.0 / np.sqrt(np.maximum(np.diag(gram), 1e-300))
-    values, vectors = np.linalg.eigh(gram * np.outer(scale, scale))
-    sound = values > SINGULAR * values[-1]
-    root = vectors[:, sound] / np.sqrt(values[sound]) * scale[:, None]
-    inverse = root @ root.T
+    inverse, rank = _inverse(gram)
     coefficients = cross @ inverse
     sums = moments.gram[:, 0, :]
     averages = sums / cells[:, None]
     means = (moments.cross[:, :, 0] - sums @ coefficients.T) / cells[:, None]
     left = moments.squares.sum(0) - np.einsum("gq,gq->g", coefficients, cross)
-    freedom = cells.sum() - cells.size - int(sound.sum())
+    freedom = cells.sum() - cells.size - rank
     within = np.maximum(left - cells @ means**2, 0.0) / max(freedom, 1.0)
     through = averages @ inverse
     return Residuals(
         means=means, within=within, maker=np.eye(cells.size) - through @ sums.T,
-        noise=np.diag(1.0 / cells) - through @ averages.T, rank=int(sound.sum()),
+        noise=np.diag(1.0 / cells) - through @ averages.T, rank=rank,
     )  # fmt: skip
 
 
@@ -192,6 +215,7 @@ def donor_test(
     the contrast still tell how much donors differ.
     """
     left = donor_residuals(moments)
+    theta, contrast = without_confounders(moments, theta=theta, contrast=contrast)
     cells = moments.cells.astype(np.float64)
     groups = [disease > 0.5, disease <= 0.5] if arms else [np.ones(cells.size, dtype=np.bool_)]
     freedom, noise = float((left.maker**2).sum()), float(np.trace(left.noise))
