@@ -4,7 +4,8 @@ Cells of a donor share its level of each gene (30 % of the variance left by conf
 numbers of cells, and none of the genes acts unless said. Settings: `plain` equal arms, no donor confounders;
 `confounded` 35 to 40 % cases, very unequal numbers of cells, age makes both disease and expression, and so does a
 covariate of cells; `uneven` 30 % cases whose levels vary twice as much. Ridge by sums, one division into folds.
-Coverage: of the effect that a shift of one unit between arms makes (`plain`).
+`weak`, `strong` (as `plain`): genes are shifted between arms by 0.4 or 1 standard deviations of cells: power, and
+coverage of the effect this makes.
 
     python bench/dml_calibration.py [--studies 120] [--out FILE]
 """
@@ -43,6 +44,7 @@ SETTINGS: dict[str, dict[str, float]] = {
     "confounded": {"cases": 0.37, "unequal": 1.0, "confounding": 1.0, "covariates": 2, "latents": 4, "ratio": 1.0},
     "uneven": {"cases": 0.3, "unequal": 0.8, "confounding": 0.0, "covariates": 1, "latents": 2, "ratio": 2.0},
 }  # fmt: skip
+COLUMNS = (*SETTINGS, "weak", "weak coverage", "strong", "strong coverage")
 GENES, CELLS, BETWEEN = 20, 60, 0.3
 
 
@@ -105,7 +107,8 @@ def all_tests(m: int, name: str, *, shift: float, number: int) -> dict[str, tupl
         b=scores.b, a=scores.a, donors=names, weights=weights, draws=399, seed=1
     )
     tests = {rule: (theta, test) for rule, test in found.items()}
-    covariates = np.column_stack([donor_means(x, donor, m)[:, 1 + int(setting["latents"]) :]])
+    averages = donor_means(x, donor, m)
+    covariates = np.column_stack([averages[:, 1 + int(setting["latents"]) :], averages[:, :1]])
     for method in ("t", "moderated_t"):
         tests[f"pseudobulk {method}"] = pseudobulk(
             means=donor_means(treatment, donor, m), disease=disease, covariates=covariates, method=method
@@ -138,7 +141,8 @@ def main() -> None:
     shares: dict[str, dict[str, float]] = defaultdict(dict)
     for m in DONORS:
         for name in SETTINGS:
-            for column, shift in ((name, 0.0), *((("power", 1.0),) if name == "plain" else ())):
+            shifts = {name: 0.0} | ({"weak": 0.4, "strong": 1.0} if name == "plain" else {})
+            for column, shift in shifts.items():
                 seen: dict[str, list[float]] = defaultdict(list)
                 for number in range(asked.studies):
                     for rule, (_, test) in all_tests(m, name, shift=shift, number=number).items():
@@ -149,15 +153,13 @@ def main() -> None:
                             seen[f"{rule}|coverage"].append(float(inside.mean()))
                 for rule, values in seen.items():
                     base, _, what = rule.partition("|")
-                    shares[base][f"{m} {what or column}"] = float(np.nanmean(values))
+                    shares[base][" ".join(filter(None, (str(m), column, what)))] = float(np.nanmean(values))
         write_text(asked.out, table(shares))
 
 
 def table(shares: dict[str, dict[str, float]]) -> str:
     """Rules in rows; written after each number of donors, so that what is done is there."""
-    columns = [
-        f"{m} {what}" for m in DONORS for what in ("plain", "confounded", "uneven", "power", "coverage")
-    ]
+    columns = [f"{m} {what}" for m in DONORS for what in COLUMNS]
     columns = [one for one in columns if any(one in told for told in shares.values())]
     lines = ["| rule | " + " | ".join(columns) + " |", "|" + "---|" * (1 + len(columns))]
     for rule, told in shares.items():

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 NUMBERS = (
     "alpha", "se", "p", "z", "df", "alpha_published", "se_published", "p_published", "alpha_plain",
     "se_plain", "p_plain", "q", "q_p", "condition", "conditional_f", "alpha_cleaned", "se_cleaned",
-    "p_cleaned", "q_cleaned", "q_p_cleaned", "n_genes",
+    "p_cleaned", "q_cleaned", "q_p_cleaned", "n_genes", "se_fixed",
 )  # fmt: skip
 
 
@@ -173,7 +173,8 @@ def _second_pass(group: _Group, parts: list[Sized], found: Estimates) -> None:
         return
     rows, of, k = group.rows, group.of, group.columns.shape[1]
     base, df = plain(of), of.n - k
-    answer, judgement = _default(of, base.q)
+    answer, error, judgement = _default(of, base.q)
+    numbers["se_fixed"][rows] = error
     _plain(rows, base.alpha, base.se, found)
     for name, values in _named(answer, judgement).items():
         numbers[name][rows] = values
@@ -188,9 +189,9 @@ def _second_pass(group: _Group, parts: list[Sized], found: Estimates) -> None:
     _clean(group, parts, found)
 
 
-def _default(of: Moments, q: Floats) -> tuple[Floats, Judged]:
+def _default(of: Moments, q: Floats) -> tuple[Floats, Floats, Judged]:
     one = fuller(of)
-    return one.alpha, judged(alpha=one.alpha, se=one.se, q=q, df=of.n - of.both.shape[1])
+    return one.alpha, one.se, judged(alpha=one.alpha, se=one.se, q=q, df=of.n - of.both.shape[1])
 
 
 def _named(alpha: Floats, judgement: Judged, end: str = "") -> dict[str, Floats]:
@@ -234,7 +235,7 @@ def _clean(group: _Group, parts: list[Sized], found: Estimates) -> None:
             continue
         of = _moments_without(stack.only(some), out[some], own.of.n[some])
         base, rows = plain(of), own.rows[some]
-        answer, judgement = _default(of, base.q)
+        answer, _, judgement = _default(of, base.q)
         numbers = _named(answer, judgement, "_cleaned")
         numbers |= {"q_cleaned": base.q, "q_p_cleaned": q_p(base.q, of.n - k)}
         for name, values in numbers.items():
