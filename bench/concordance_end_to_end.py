@@ -58,10 +58,16 @@ class Study:
     planted: frozenset[str]
 
 
-def simulated(seed: int, *, kind: str, donors: int, genes: int, cells: int, loci: int) -> Study:
-    """Draw one study and estimate both of its sides."""
+def simulated(
+    seed: int, *, kind: str, donors: int, genes: int = 1_000, cells: int = 250, loci: int = 100,
+    effect: float = 1.0, programs: float = 1.0,
+) -> Study:  # fmt: skip
+    """Draw one study and estimate both of its sides.
+
+    `effect` of all that is planted; `programs` by how much donors differ more in their gene programs.
+    """
     settings = SimulationSection(
-        n_genes=genes, effect=0.0 if kind == "nothing" else 1.0,
+        n_genes=genes, effect=0.0 if kind == "nothing" else effect,
         single_cell={"n_case": donors, "n_control": donors, "cells_per_donor": cells},
         summary_statistics={"n_loci": loci}, cohorts={"other": {"unrelated": True}},
     )  # fmt: skip
@@ -70,7 +76,7 @@ def simulated(seed: int, *, kind: str, donors: int, genes: int, cells: int, loci
         truth = read_truth(Path(folder) / "truth")
         cohort = OTHER if kind == "unrelated" else TRAIT
         twmr = population_table(Path(folder), cohort=cohort, settings=settings, truth=truth)
-    found = estimate_cohort(cell_source(settings, truth), settings=DML, seed=seed)
+    found = estimate_cohort(cell_source(settings, truth, programs=programs), settings=DML, seed=seed)
     shared = join(population_side(twmr, where="twmr"), cells_side(found.main, where="dml"),
                   block_kb=JUDGING.block_kb, n_strata=JUDGING.strata)  # fmt: skip
     active = zip(truth.expression.types, truth.expression.active, strict=True)
@@ -103,7 +109,7 @@ def population_table(folder: Path, *, cohort: Cohort, settings: SimulationSectio
     return pd.read_parquet(made / "twmr.parquet")
 
 
-def cell_source(settings: SimulationSection, truth: Truth) -> CellSource:
+def cell_source(settings: SimulationSection, truth: Truth, *, programs: float = 1.0) -> CellSource:
     """The simulated cells, log-normalised, without those that quality control would remove."""
     from scipy import sparse
 
@@ -113,7 +119,8 @@ def cell_source(settings: SimulationSection, truth: Truth) -> CellSource:
     columns: dict[str, list[str]] = {}
     arms, kept, counts = [], [], []
     for task in source.tasks():
-        block = source.draw(task)
+        context = replace(task.context, scores=task.context.scores * programs)
+        block = source.draw(replace(task, context=context))
         one = block.counts
         counts.append(sparse.csr_matrix((one.values.astype(np.float32), one.genes, one.indptr),
                                         shape=(one.indptr.size - 1, len(truth.symbols))))  # fmt: skip

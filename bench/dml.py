@@ -98,12 +98,14 @@ def doubleml(
     cells: CellsOfType, gene: int, folds: npt.NDArray[np.intp], *, clustered: bool
 ) -> tuple[float, float]:
     """The same of one gene by DoubleML; `folds` of donors, or of cells where errors are not clustered."""
-    import doubleml as peer
+    import doubleml as peer  # type: ignore[import-untyped]
     import pandas as pd
+    from scipy import sparse
     from sklearn.linear_model import Ridge
 
     table = pd.DataFrame(cells.confounders, columns=list(cells.columns))
-    table["y"], table["d"] = cells.outcome, cells.expression[:, [gene]].toarray().ravel().astype(float)
+    treatment = sparse.csr_matrix(cells.expression[:, [gene]]).toarray().ravel()
+    table["y"], table["d"] = cells.outcome, treatment.astype(float)
     table["donor"] = cells.donor
     of_cell = folds[cells.donor] if clustered else folds
     parts = [(np.flatnonzero(of_cell != one), np.flatnonzero(of_cell == one)) for one in range(FOLDS)]
@@ -158,8 +160,9 @@ def grown(n: int, options: argparse.Namespace) -> dict[str, Any]:
     once = time.perf_counter() - started
     started = time.perf_counter()
     estimate(cells, seed=1, folds=FOLDS, repeats=5)
+    values = int(getattr(cells.expression, "nnz", cells.expression.size))
     return {
-        "what": "growth", "cells": n, "values": int(cells.expression.nnz), "seconds": once,
+        "what": "growth", "cells": n, "values": values, "seconds": once,
         "seconds_as_in_study": time.perf_counter() - started, "data_gb": held, "peak_gb": peak_gb(),
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""TWMR from summary statistics to p-values: how often are true nulls rejected, and what causes it?
+"""TWMR from summary statistics to p-values: how often true nulls are rejected, and why.
 
 Cohorts of simulated loci (the simulator of the study) go through the choice of instruments and all estimators,
 in memory. Each cohort is run as it is and with one cause of error taken away, on the same random numbers:
@@ -31,22 +31,27 @@ from consilience.foundation.seeds import stream
 from consilience.simulate.loci import simulate_locus
 from consilience.study.causal import InstrumentsSection
 
-HELD_OUT = 100_000
+HELD_OUT = 200_000
 """Cohorts from this number on were not used for choosing anything."""
 LOCUS_GENES = ((1, 2, 3), {True: (0.25, 0.23, 0.52), False: (0.62, 0.2, 0.18)})
 """Genes of a locus with and without an acting one, as the demo study has them."""
+ACTING = 0.33
+"""Share of loci with an acting gene."""
 ESTIMATES = ("", "_plain", "_published")
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A cohort. `acting` share of loci with an acting gene (effects as in the demo study), `direct` scale of
-    direct effects, `panel` False: the population's LD, `eqtl_p` cut of the eQTL table, `again` True: effects
-    on expression come from a second study of as many people than the one that chose the instruments."""
+    """A cohort of loci.
+
+    `acting` False: no gene acts (else in a third of loci, with effects as in the demo study); `direct` scale
+    of direct effects; `panel` False: the population's LD; `eqtl_p` cut of the eQTL table; `again`: effects on
+    expression come from a second study of as many people than the one that chose the instruments.
+    """
 
     loci: int = 120
     snps: int = 30
-    acting: float = 0.33
+    acting: bool = True
     direct: float = 1.0
     panel: bool = True
     eqtl_p: float = 1e-3
@@ -58,8 +63,8 @@ class Scene:
 CAUSES = {
     "as it is": Scene(),
     "no direct effects": Scene(direct=0.0),
-    "no acting genes": Scene(acting=0.0),
-    "neither": Scene(direct=0.0, acting=0.0),
+    "no acting genes": Scene(acting=False),
+    "neither": Scene(direct=0.0, acting=False),
     "exact LD": Scene(panel=False),
     "all eQTL pairs known": Scene(eqtl_p=1.0),
     "effects from a second study": Scene(again=True),
@@ -72,11 +77,11 @@ def cohort(scene: Scene, *, seed: int) -> tuple[Tables, pd.DataFrame, np.ndarray
     gene = start = 0
     for number in range(scene.loci):
         rng = stream(seed, "locus", number)
-        acts = rng.random() < 0.33
+        acts = rng.random() < ACTING
         n_genes = int(rng.choice(LOCUS_GENES[0], p=LOCUS_GENES[1][acts]))
         alpha = np.zeros(n_genes)
         size = min(max(0.053 * float(np.exp(rng.normal(0.0, 0.4))), 0.03), 0.15)
-        alpha[rng.integers(n_genes)] = size * rng.choice([-1.0, 1.0]) * (acts and scene.acting > 0)
+        alpha[rng.integers(n_genes)] = size * rng.choice([-1.0, 1.0]) * (acts and scene.acting)
         one = simulate_locus(
             n_snps=scene.snps, alpha=alpha, n_gwas=scene.n_gwas, n_eqtl=scene.n_eqtl,
             direct_scale=scene.direct, rng=rng,
@@ -139,7 +144,9 @@ def stacked(inputs: list[GeneInputs]) -> Iterator[Bucket]:
         )  # fmt: skip
 
 
-def prepared(scene: Scene, settings: InstrumentsSection, *, seed: int) -> tuple[list[GeneInputs], pd.DataFrame]:
+def prepared(
+    scene: Scene, settings: InstrumentsSection, *, seed: int
+) -> tuple[list[GeneInputs], pd.DataFrame]:
     """Inputs of each gene with instruments, and its facts."""
     tables, facts, second = cohort(scene, seed=seed)
     found = find_instruments(tables, settings=settings)
@@ -149,9 +156,11 @@ def prepared(scene: Scene, settings: InstrumentsSection, *, seed: int) -> tuple[
             if one is not None:
                 found.chosen[number] = replace(one, eqtl=np.where(one.known, again[one.rows], 0.0))
     has = [one is not None for one in found.chosen]
-    facts["modelled"] = False
     acting = set(facts.loc[facts["truth"] != 0, "gene"])
-    facts["modelled"] = [one is not None and bool(acting & set(one.genes[1:].tolist())) for one in found.chosen]
+    facts["modelled"] = [
+        one is not None and bool(acting & set(one.genes[1:].tolist())) for one in found.chosen
+    ]
+    facts["shared"] = [one is not None and "shared_variants" in one.flags for one in found.chosen]
     return gene_inputs(found), facts[has].reset_index(drop=True)
 
 
@@ -164,6 +173,7 @@ def run(scene: Scene, settings: InstrumentsSection, *, seed: int) -> pd.DataFram
         unknown=[int((~one.known).sum()) for one in inputs], **got.numbers,
     )  # fmt: skip
     table = table.loc[:, ~table.columns.duplicated()]
+    table.loc[table["shared"], "p"] = np.nan  # the study's table moves these to other columns
     for end in ESTIMATES:
         table[f"fdr{end}"] = benjamini_hochberg(table[f"p{end}"].to_numpy())
     return table
@@ -180,7 +190,8 @@ def cause_of(table: pd.DataFrame) -> pd.Series:
 
 
 def summary(table: pd.DataFrame, end: str = "") -> dict[str, float]:
-    """Rates of one estimator."""
+    """Rates of one estimator; power counts acting genes without an estimate as missed."""
+    everyone = len(table[table["truth"] != 0])
     table = table[table[f"p{end}"].notna()]
     null = table["truth"] == 0
     miss = np.abs(table[f"alpha{end}"] - table["truth"]) > 1.959964 * table[f"se{end}"]
@@ -189,8 +200,8 @@ def summary(table: pd.DataFrame, end: str = "") -> dict[str, float]:
         "nulls": int(null.sum()), "rejected": float((table.loc[null, f"p{end}"] < 0.05).mean()),
         "p<.001": float((table.loc[null, f"p{end}"] < 0.001).mean()), "covered": float(1 - miss.mean()),
         "acting covered": float(1 - miss[~null].mean()) if (~null).any() else np.nan,
-        "power .05": float((table.loc[~null, f"p{end}"] < 0.05).mean()) if (~null).any() else np.nan,
-        "power FDR": float(called[~null].mean()) if (~null).any() else np.nan,
+        "power .05": float((table.loc[~null, f"p{end}"] < 0.05).sum() / everyone) if everyone else np.nan,
+        "power FDR": float(called[~null].sum() / everyone) if everyone else np.nan,
         "false of claims": float((called & null).sum() / max(called.sum(), 1)), "claims": int(called.sum()),
     }  # fmt: skip
 
@@ -200,7 +211,11 @@ def show(rows: dict[str, dict[str, float]]) -> None:
     names = list(next(iter(rows.values())))
     print("| | " + " | ".join(names) + " |\n|---" * 1 + "|---" * len(names) + "|")
     for label, row in rows.items():
-        print(f"| {label} | " + " | ".join(f"{v:,}" if isinstance(v, int) else f"{v:.3f}" for v in row.values()) + " |")
+        print(
+            f"| {label} | "
+            + " | ".join(f"{v:,}" if isinstance(v, int) else f"{v:.3f}" for v in row.values())
+            + " |"
+        )
 
 
 def main(cohorts: int, first: int, causes: list[str]) -> None:
@@ -215,7 +230,7 @@ def main(cohorts: int, first: int, causes: list[str]) -> None:
             for what in ("cause", "size"):
                 by = cause_of(null) if what == "cause" else (null["n"] - null["k"]).clip(upper=5)
                 print(f"\nnulls by {what}")
-                show({str(name): {"n": len(own), **{f"rejected{end}": float((own[f"p{end}"] < 0.05).mean()) for end in ESTIMATES}}
+                show({str(name): {"n": len(own), **{f"rejected{end}": float((own[f"p{end}"].dropna() < 0.05).mean()) for end in ESTIMATES}}
                       for name, own in null.groupby(by)})  # fmt: skip
     print()
     show(rows)

@@ -198,7 +198,7 @@ rule causal_denoise:
         "../envs/torch.yaml"
     container:
         CONTAINERS.torch
-    threads: 4
+    threads: 4 if CAUSAL.denoising.effort >= 0.5 else 1
     resources:
         mem_mb=more_memory(4000),
         runtime=720,

@@ -67,6 +67,13 @@ FEW = {
     "shadows": 0, "effort": 0.1,
 }  # fmt: skip
 """Augmentation of two cohorts, as little of it as there can be."""
+LITTLE = {
+    "denoising": {"effort": 0.05, "folds": 2},
+    "dml": {"others": [], "top": 3, "repeats": 2},
+    "mr": {"methods": ["wald_ratio", "ivw_ld"], "bootstraps": 100},
+    "concordance": {"permutations": 99, "pathway_permutations": 0, "min_genes": 5},
+}
+"""The causal stage: height against treated cells, which nobody expects to agree."""
 
 
 def configure(checkout: Checkout, text: str, **sections: object) -> None:
@@ -96,7 +103,7 @@ def results(kit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         configure(
             checkout, sheet(kit, ROWS), fetch={"mirrors": mirrors(server)},
             summary_statistics={"n_gwas": 239_087, "n_eqtl": 32_000}, rnagan=SMALL,
-            augment=FEW,
+            augment=FEW, causal=LITTLE,
         )  # fmt: skip
         done = checkout.snakemake(timeout=900)
     assert done.returncode == 0, done.stdout[-6000:]
@@ -208,6 +215,27 @@ def test_small_cohorts_are_augmented_and_judged(results: Path, cohort: str) -> N
     assert (table["error"] == "").all()
     made = pd.read_parquet(folder / "synthetic.parquet")
     assert len(made) == 2 * sum(one["real"] for one in told["kinds"])
+
+
+def test_paired_cohorts_have_their_causal_tables(results: Path) -> None:
+    """Four patients of Zhao are compared with themselves; the two donors of Kang are too few."""
+    cells, population = results / "causal" / "cells", results / "causal" / "population" / "height"
+    told = {
+        name: json.loads((cells / name / "dml.json").read_text(encoding="utf-8")) for name in ("zhao", "kang")
+    }
+    zhao, kang = (pd.read_parquet(cells / name / "dml.parquet") for name in ("zhao", "kang"))
+    assert told["zhao"]["paired"]
+    assert told["zhao"]["latents"] == 16
+    assert zhao["theta"].notna().mean() > 0.9
+    assert zhao.set_index("gene").loc["MT2A", "theta"] > 0
+    assert kang.empty
+    assert len(told["kang"]["skipped"]) == 5
+    assert pd.read_parquet(population / "twmr.parquet")["alpha"].notna().sum() == 17
+    assert set(pd.read_parquet(population / "mr.parquet")["method"]) == set(LITTLE["mr"]["methods"])
+    for name in ("zhao", "kang"):
+        folder = results / "causal" / "agreement" / "height" / name
+        verdict = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["verdict"]
+        assert verdict.startswith("Nothing could be compared")
 
 
 def test_what_is_no_matrix_of_counts_is_refused_by_name(kit: Path, tmp_path: Path) -> None:

@@ -485,6 +485,10 @@ def test_agreement_is_told_with_its_controls(
     assert len(look.series(forest, "control: height")["x"]) == 5
     rows = {row["population"]: row for row in look.table(section, "concordance_controls")}
     assert (rows["gwas_eqtl"]["found"], rows["height"]["found"], rows["height"]["control"]) == (2, 0, "yes")
+    against = look.table(section, "concordance_against.gwas_eqtl.blood_cells")
+    assert {row["cell_type"] for row in against if row["says"] == "stands out"} == set(fixture.ACTIVE)
+    assert len(against) == 5
+    assert {row["n_controls"] for row in against} == {1}
 
 
 def test_the_opposite_direction_is_no_agreement(study: Any, built: Callable[..., Any]) -> None:

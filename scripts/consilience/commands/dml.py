@@ -25,8 +25,10 @@ def dml(
     outcome: Annotated[str, typer.Option(help="Column of the cells that says which arm their donor is of.")],
     case: Annotated[list[str], typer.Option(help="Level of the cases (can be repeated).")],
     donor: Annotated[str, typer.Option(help="Column that says which donor a cell is from.")],
-    cell_type: Annotated[str, typer.Option(help="Column of cell types.")],
     out: Table,
+    cell_type: Annotated[
+        str | None, typer.Option(help="Column of cell types (without it all cells are one type).")
+    ] = None,
     control: Annotated[
         list[str] | None, typer.Option(help="Level of the controls (can be repeated); all others without it.")
     ] = None,
@@ -41,7 +43,9 @@ def dml(
     folds: Annotated[int, typer.Option(help="Groups of donors for cross-fitting.", min=2)] = 5,
     repeats: Annotated[int, typer.Option(help="Divisions into folds.", min=1)] = 5,
     min_cells: Annotated[int, typer.Option(help="Cells a donor must have of a type.", min=1)] = 10,
-    min_donors: Annotated[int, typer.Option(help="Donors that each arm must have.", min=2)] = 3,
+    min_donors: Annotated[
+        int, typer.Option(help="Donors each arm must have, or that must be in both (then at least 3).", min=2)
+    ] = 3,
     latents: Annotated[
         Path | None, typer.Option(help="Table of latent confounders (columns cell, l0, l1, …).")
     ] = None,
@@ -69,7 +73,9 @@ def dml(
             "no cell type can be estimated",
             where=str(input_file),
             value=reasons or "no cell types",
-            mend="; ".join(found.record["messages"][:1]) or "look at the columns asked for",
+            mend="more donors are needed, or fewer of their cells (--min-cells)"
+            if reasons
+            else "look at the columns asked for",
         )
     write_table(out, found.main[[*FIRST, *(name for name in found.main if name not in FIRST)]])
     summary = {**found.record, "input": str(input_file), "values": units, "out": str(out)}
@@ -100,9 +106,11 @@ def _lines(table: pd.DataFrame, record: dict[str, Any], units: str) -> list[str]
     for one in record["cell_types"]:
         best = table[(table["cell_type"] == one["cell_type"]) & (table["fdr"] <= 0.05)].nsmallest(SHOWN, "p")
         genes = ", ".join(best["gene"]) or "none"
+        donors = f"{one['n_cases']} cases and {one['n_donors'] - one['n_cases']} controls"
+        if one["paired"]:
+            donors = f"{one['n_donors']} donors as case and as control"
         lines.append(
-            f"{one['cell_type']}: {one['n_cells']:,} cells of {one['n_cases']} cases and "
-            f"{one['n_donors'] - one['n_cases']} controls, {one['n_genes']:,} genes tested; "
+            f"{one['cell_type']}: {one['n_cells']:,} cells of {donors}, {one['n_genes']:,} genes tested; "
             f"{one['n_significant']} at FDR 5 %: {genes}"
         )
     lines += [f"{name}: not estimated ({why})" for name, why in record["skipped"].items()]

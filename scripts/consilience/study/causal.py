@@ -26,7 +26,7 @@ class InstrumentsSection(Section):
     """prune: for all genes of a locus together, as TWMR does; clump: by p-values of the focal gene alone"""
     max_genes: Count = 20
     """other genes of the same variants that enter with a focal gene, strongest first"""
-    gene_r2: Annotated[float, Field(gt=0, le=1)] = 0.9
+    gene_r2: Annotated[float, Field(gt=0, le=1)] = 0.97
     """a gene whose effects agree with the focal gene's more than this (squared correlation) is left out"""
     drop_mhc: bool = True
     """leave out the MHC (chromosome 6, 25 to 34 Mb), whose LD reaches too far"""

@@ -46,8 +46,8 @@ DEMO = Config(
     ),
     causal=CausalSection(
         controls=["height"],
-        denoising=DenoisingSection(effort=0.5),
-        dml=DmlSection(top=20),
+        denoising=DenoisingSection(effort=0.2),
+        dml=DmlSection(top=20, others=["lasso"], repeats=3),
         concordance=ConcordanceSection(permutations=999, pathway_permutations=200),
     ),
 )

@@ -16,6 +16,8 @@ from causal.concordance.two_sides import TwoSides, two_sides
 from consilience.causal.concordance.controls import against_controls
 from consilience.causal.concordance.donors import donor_test
 from consilience.causal.concordance.examples import worked_examples
+from consilience.causal.concordance.left_out import left_out_of, null_scale
+from consilience.causal.concordance.scores import statistics_of
 from consilience.causal.concordance.tables import cells_side, population_side
 from consilience.causal.concordance.verdict import verdict
 
@@ -145,6 +147,31 @@ def test_donors_test_is_a_t_test_where_one_gene_counts() -> None:
     assert len(found.r) == 10
     assert donor_test(x=x, y=y, left_out=left_out[:4], block=np.arange(30)) is None
     assert donor_test(x=np.ones(30), y=y, left_out=left_out, block=np.arange(30)) is None
+
+
+def test_parts_of_donors_give_the_t_test_of_a_sum_of_genes() -> None:
+    study = two_sides(5, n_genes=60, n_types=1, n_active=0, n_donors=10)
+    shared = shared_of(study)
+    left = left_out_of(study.left_out, shared, where="left out")["T"]
+    assert left.score is not None
+    assert left.parts is not None
+    assert (left.parts**2).sum(0) == pytest.approx(null_scale(statistics_of(shared.y[0], shared.df[0]), shared.df[0]) ** 2)  # fmt: skip
+    x = np.zeros(len(shared.x))
+    x[7] = 1.0
+    # genes but one hardly count: the t test of that one, with a degree of freedom less
+    found = donor_test(x=x, y=shared.y[0], left_out=left.z, block=shared.block, score=left.score,
+                       parts=left.parts, df=8.0)  # fmt: skip
+    assert found is not None
+    centred = x - x.mean()
+    t = centred @ left.score / np.sqrt(((left.parts @ centred) ** 2).sum())
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(t), 7))
+    without = left_out_of(study.left_out.drop(columns="pull"), shared, where="left out")["T"]
+    assert without.score is None
+    jackknife = donor_test(x=x, y=shared.y[0], left_out=without.z, block=shared.block, df=8.0)
+    assert jackknife is not None
+    assert jackknife.p != found.p
+    back = statistics_of(shared.y[0], shared.df[0])
+    assert np.sort(back) == pytest.approx(np.sort(study.cells["statistic"]))
 
 
 def test_examples_say_what_each_side_says() -> None:

@@ -27,7 +27,7 @@ class TwoSides:
 def two_sides(
     seed: int, *, n_genes: int = 400, n_donors: int = 12, n_types: int = 6, n_active: int = 2,
     signal: str = "program", strength: float = 3.0, effect: float = 1.0, specific: float = 0.0,
-    program_share: float = 0.4, ld: float = 0.5, sign: float = 1.0,
+    program_share: float = 0.4, ld: float = 0.5, sign: float = 1.0, pulls: bool = True,
 ) -> TwoSides:  # fmt: skip
     """`strength` of trait genes in z, `effect` on expression in sd; `specific`: noise of the effect in cells."""
     rng = np.random.default_rng([seed, 77])
@@ -62,12 +62,14 @@ def two_sides(
         true_r[TYPES[t]] = float(np.corrcoef(trait, shift)[0, 1]) if shift.any() else 0.0
         table = {"cell_type": TYPES[t], "gene": names, "theta": theta, "se": error, "statistic": theta / error, "df": df, "theta_sd": theta, "mean_expression": level + 0.2 * rng.normal(size=n_genes), "flags": ""}  # fmt: skip
         cells.append(pd.DataFrame(table))
+        pull = _pulls(values, sick) / error
         for donor in range(n_donors):
             kept = np.arange(n_donors) != donor
             part, _, _ = _tests(values[kept], sick[kept])
-            left_out.append(pd.DataFrame({"cell_type": TYPES[t], "gene": names, "left_out": f"D{donor:02d}", "statistic": part / error}))  # fmt: skip
+            left_out.append(pd.DataFrame({"cell_type": TYPES[t], "gene": names, "left_out": f"D{donor:02d}", "statistic": part / error, "pull": pull[donor]}))  # fmt: skip
     population = pd.DataFrame({"gene": names, "symbol": [f"G{number}" for number in range(n_genes)], "chromosome": (1 + block * 22 // (block.max() + 1)).astype(str), "position": block * 5e6 + rng.uniform(0, 4e5, n_genes), "alpha": alpha, "se": se, "z": alpha / se, "flags": ""})  # fmt: skip
-    return TwoSides(population, pd.concat(cells, ignore_index=True), pd.concat(left_out, ignore_index=True), TYPES[:n_active] if signal != "none" else (), true_r)  # fmt: skip
+    donors = pd.concat(left_out, ignore_index=True)
+    return TwoSides(population, pd.concat(cells, ignore_index=True), donors if pulls else donors.drop(columns="pull"), TYPES[:n_active] if signal != "none" else (), true_r)  # fmt: skip
 
 
 def _tests(values: np.ndarray, sick: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -75,3 +77,9 @@ def _tests(values: np.ndarray, sick: np.ndarray) -> tuple[np.ndarray, np.ndarray
     df = len(values) - 2
     pooled = ((len(a) - 1) * a.var(axis=0, ddof=1) + (len(b) - 1) * b.var(axis=0, ddof=1)) / df
     return a.mean(axis=0) - b.mean(axis=0), np.sqrt(pooled * (1 / len(a) + 1 / len(b))), float(df)
+
+
+def _pulls(values: np.ndarray, sick: np.ndarray) -> np.ndarray:
+    """Donors' parts (m, genes) of the error of a difference of means with one variance in both arms."""
+    residual = np.where(sick[:, None], values - values[sick].mean(axis=0), values - values[~sick].mean(axis=0))
+    return residual * np.sqrt((1 / sick.sum() + 1 / (~sick).sum()) / (len(values) - 2))

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from causal.dml.small_cells import GENES, counts_and_obs, write_cells
-from consilience.causal.dml.cells_file import batches, open_cells, plan_types, read_types
+from consilience.causal.dml.cells_file import ALL_CELLS, batches, open_cells, plan_types, read_types
 from consilience.causal.dml.gene_choice import seen_genes, with_genes
 from consilience.foundation.errors import DataError
 
@@ -84,9 +84,16 @@ def test_a_donor_in_both_arms_is_left_out_and_named(folder):
     assert all("P00" not in one.donors for one in plan.types)
 
 
+def test_cells_without_types_are_one_type(folder):
+    write_cells(folder / "untyped.h5ad", COUNTS, OBS.drop(columns="cell_type"))
+    (one,) = plan_types(opened(folder / "untyped.h5ad"), min_cells=5, min_donors=3).types
+    assert one.cell_type == ALL_CELLS
+    assert one.rows.size == len(OBS)
+
+
 def test_missing_columns_and_numbers_that_are_none_are_named(folder):
-    write_cells(folder / "bare.h5ad", COUNTS, OBS.drop(columns="cell_type"))
-    with pytest.raises(DataError, match="no column cell_type"):
+    write_cells(folder / "bare.h5ad", COUNTS, OBS.drop(columns="donor"))
+    with pytest.raises(DataError, match="no column donor"):
         opened(folder / "bare.h5ad")
     write_cells(folder / "nan.h5ad", COUNTS, OBS)
     with h5py.File(folder / "nan.h5ad", "r+") as file:

@@ -227,12 +227,23 @@ def test_the_choice_is_that_of_a_slow_one(seed: int, options: dict[str, Any], tm
     one = cohort(n_loci=3, n_snps=30, n_genes=6, seed=seed)
     one = changed(one, gwas=one.gwas.iloc[3:])
     found = run(one, tmp_path, steiger=False, **options)
-    due = slow_choice(one, **({"p": 1.83e-5, "r2": 0.1, "gene_r2": 0.9, "max_genes": 20} | options))
+    due = slow_choice(one, **({"p": 1.83e-5, "r2": 0.1, "gene_r2": 0.97, "max_genes": 20} | options))
     assert found.inputs.keys() == due.keys()
     assert max(len(genes) for _, genes in due.values()) > 1
     for gene, (variants, genes) in due.items():
         mine = found.inputs[gene]
         assert (set(mine.variants), set(mine.genes)) == (variants, genes), gene
+
+
+def test_a_gene_left_out_that_is_much_alike_is_told(tmp_path: Path) -> None:
+    found = run(cohort(n_loci=6, n_snps=20, n_genes=4, seed=11), tmp_path, gene_r2=0.9)
+    flags = found.genes["flags"].str.split(";")
+    told = flags.map(lambda own: "shared_variants" in own)
+    alike = flags.map(lambda own: "collinear_gene" in own)
+    assert alike.any()
+    assert told[alike].all()  # left out for an agreement above 0.9
+    assert (found.genes.loc[told, "left_out_genes"] != "").all()
+    assert not told[found.genes["left_out_genes"] == ""].any()
 
 
 def test_what_inputs_say_is_what_the_tables_say(tmp_path: Path) -> None:

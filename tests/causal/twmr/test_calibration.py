@@ -52,11 +52,11 @@ def test_weak_instruments(n: int, k: int, strength: float) -> None:
     assert 0.03 <= missed(replace(scene, focal=0.15)) <= 0.07
 
 
-@pytest.mark.parametrize(("n", "k"), SIZES[1:])
+@pytest.mark.parametrize(("n", "k"), SIZES)
 @pytest.mark.parametrize(("direct", "share"), [(0.01, 0.15), (0.006, 1.0)])
 def test_direct_effects_of_variants(n: int, k: int, direct: float, share: float) -> None:
     scene = Scenario(n=n, k=k, direct=direct, direct_share=share)
-    assert 0.04 <= missed(scene) <= 0.08
+    assert 0.03 <= missed(scene) <= 0.075
     assert missed(scene, "_plain") > 0.15
 
 

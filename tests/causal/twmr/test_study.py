@@ -92,3 +92,22 @@ def test_files_that_do_not_belong_together(written, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a readable table"):
         write_twmr(inputs, genes, tmp_path / "out.parquet", settings=InstrumentsSection())
     assert not (tmp_path / "out.parquet").exists()
+
+
+def test_an_effect_that_may_be_another_genes_is_set_apart(written, tmp_path: Path) -> None:
+    inputs, genes, bucket = written
+    listed = pd.read_parquet(genes)
+    listed.loc[listed["gene"].isin(["G1", "Y"]), "flags"] = "few_variants;shared_variants"
+    listed.to_parquet(genes)
+    write_twmr(inputs, genes, tmp_path / "twmr.parquet", settings=InstrumentsSection())
+    got = pd.read_parquet(tmp_path / "twmr.parquet").set_index("gene")
+    expected = estimate([bucket], 4).numbers
+    for name in ("alpha", "se", "p"):
+        assert got.at["G1", f"{name}_shared"] == expected[name][1]
+        assert got[f"{name}_shared"].notna().sum() == 1
+    assert got.loc["G1", ["alpha", "se", "p", "fdr", "low", "high", "z"]].isna().all()
+    assert got.at["G1", "alpha_published"] == expected["alpha_published"][1]
+    assert got.at["G1", "flags"].split(";")[0] == "shared_effect"
+    assert "shared_effect" not in got.at["Y", "flags"]
+    left = got.loc[["G0", "G2", "G3"], ["p", "fdr"]]
+    assert left["fdr"].max() == pytest.approx(left["p"].max())

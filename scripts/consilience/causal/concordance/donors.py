@@ -2,16 +2,16 @@
 
 The same few donors stand behind all genes. Genes of one program move together in them, so by chance alone a
 program may differ between patients and controls, and when the trait's genes are of that program, the two
-sides seem to agree (or to disagree). No dealing of genes shows this. Leaving out one donor at a time does:
-with the population side as it is, the covariance c = Σ (x - mean x) y over genes is one number per set of
-donors, its jackknife variance holds all correlation between genes, and c / se is a t with the donors' degrees
-of freedom. The covariance and not r is tested because it is linear in the donors; r is bounded, and its
-jackknife too small just where chance has made it large.
+sides seem to agree (or to disagree). No dealing of genes shows this; what each donor adds does: with the
+population side as it is, the covariance c = Σ (x - mean x) y over genes is one number, a sum over donors, its
+variance holds all correlation between genes, and c / se is a t with the donors' degrees of freedom. The
+covariance and not r is tested because it is linear in the donors; r is bounded, and its error too small just
+where chance has made it large.
 
-A jackknife variance is never too small on average (Efron and Stein). Where nuisances are cross-fitted among a
-dozen donors it is too large (without a donor the nuisances of all folds differ), about twice for a gene: the
-test then rejects too rarely. Scaling it down to the standard errors of single genes was tried and given up:
-what genes of a program have in common is inflated by less, and 10 % of nulls were rejected.
+Double machine learning tells each donor's part of the error of each effect ("pull"; dml/pulls.py), and the
+parts of c are sums of them over genes. Tables without pulls are left with the jackknife over estimates
+without each donor. It is never too small on average (Efron and Stein), but where nuisances are cross-fitted
+among a dozen donors the variance is twice too large, since without a donor the nuisances of all folds differ.
 
 References
 ----------
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 LEAST_DONORS = 5
 LEAST_GENES = 5
 SPENT = 3
-"""Degrees of freedom: two arms, and one more because each gene's standard error is estimated from the same
-donors (with m - 2, 7 % of nulls were rejected at 6 and 8 donors)."""
+"""Degrees of freedom: two arms, and one more because each gene's scale is estimated from the same donors
+(with m - 2, 7 % of nulls were rejected at 6, 8 and 12 donors)."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,18 @@ class DonorTest:
 
 
 def donor_test(
-    *, x: Floats, y: Floats, left_out: Floats, block: Numbers, df: float = float("inf")
-) -> DonorTest | None:
+    *, x: Floats, y: Floats, left_out: Floats, block: Numbers, df: float = float("inf"),
+    score: Floats | None = None, parts: Floats | None = None,
+) -> DonorTest | None:  # fmt: skip
     """Test x, y (g,) with y estimated without each donor, `left_out` (m, g); None where that cannot be.
 
     Genes that cannot be estimated without some donor do not count. `df`: degrees of freedom of the estimates
-    of y, where they are fewer than donors - 2; the test has one less.
+    of y, where they are fewer than donors - 2; the test has one less. `score` (g,) and `parts` (donors, g) as
+    in `left_out.LeftOut`: their sums take the place of the jackknife.
     """
     used = np.isfinite(left_out).all(axis=0) & np.isfinite(x) & np.isfinite(y)
+    if score is not None and parts is not None:
+        used &= np.isfinite(score) & np.isfinite(parts).all(axis=0)
     x, y, left_out, block = x[used], y[used], left_out[:, used], block[used]
     m, n = left_out.shape
     r = pearson(x, y) if n >= LEAST_GENES else float("nan")
@@ -73,16 +77,18 @@ def donor_test(
         return None
     from scipy import stats
 
+    if score is None or parts is None:
+        tested, delta = y, np.sqrt((m - 1) / m) * (left_out - left_out.mean(axis=0))
+    else:
+        tested, delta = score[used], parts[:, used]
     centred = x - x.mean()
-    without = left_out @ centred
-    variance = (m - 1) / m * float(((without - without.mean()) ** 2).sum())
+    variance = float(((delta @ centred) ** 2).sum())
     freedom = float(min(m - SPENT, df - 1))
     if not variance > 0 or freedom < 1:
         return None
-    delta = np.sqrt((m - 1) / m) * (left_out - left_out.mean(axis=0))
     common = float((delta.mean(axis=1) ** 2).sum() / (delta**2).sum(axis=0).mean())
     return DonorTest(
-        p=float(2 * stats.t.sf(abs(float(centred @ y)) / np.sqrt(variance), freedom)),
+        p=float(2 * stats.t.sf(abs(float(centred @ tested)) / np.sqrt(variance), freedom)),
         df=freedom,
         r=np.array([pearson(x, row) for row in left_out]),
         n_genes=n,
@@ -105,7 +111,7 @@ def _widening(x: Floats, y: Floats, r: float, delta: Floats, block: Numbers, fre
     blocks, donors, both = float(own @ own), float((cell.sum(axis=1) ** 2).sum()), float((cell**2).sum())
     if not blocks > 0:
         return 1.0
-    # the jackknife's own excess is in donors and in both: the sum must not fall below either part
+    # what the donors' parts have too much is in donors and in both: the sum must not fall below either part
     whole = max(blocks, donors, blocks + donors - both)
     satterthwaite = whole**2 / (blocks**2 / max(len(own) - 1, 1) + (whole - blocks) ** 2 / freedom)
     return float(np.sqrt(whole / blocks) * stats.t.ppf(0.975, satterthwaite) / stats.norm.ppf(0.975))

@@ -129,7 +129,7 @@ def _donor_test(shared: Shared, t: int, left: LeftOut | None) -> DonorTest | Non
     freedom = shared.df[t][np.isfinite(shared.df[t])]
     return donor_test(
         x=shared.x, y=shared.y[t], left_out=left.z, block=shared.block,
-        df=float(np.median(freedom)) if freedom.size else float("inf"),
+        df=float(np.median(freedom)) if freedom.size else float("inf"), score=left.score, parts=left.parts,
     )  # fmt: skip
 
 

@@ -130,9 +130,11 @@ def _tests(
     if left is not None:
         z = np.where(np.isfinite(left.z), left.z, np.where(used, shared.y[t], 0.0))
         freedom = shared.df[t][np.isfinite(shared.df[t])]
+        score, parts = (None if one is None else np.nan_to_num(one) @ members.T
+                        for one in (left.score, left.parts))  # fmt: skip
         test = donor_test(
             x=x, y=y, left_out=z @ members.T, block=np.arange(len(x)),
-            df=float(np.median(freedom)) if freedom.size else float("inf"),
+            df=float(np.median(freedom)) if freedom.size else float("inf"), score=score, parts=parts,
         )  # fmt: skip
     p_donors = float("nan") if test is None else test.p
     return {

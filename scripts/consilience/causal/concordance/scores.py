@@ -32,6 +32,17 @@ def normal_scores(statistic: Floats, df: Floats) -> Floats:
     return found
 
 
+def statistics_of(score: Floats, df: Floats) -> Floats:
+    """The t statistics behind normal scores: `normal_scores` turned round."""
+    from scipy import stats
+
+    known = np.isfinite(df) & (df > 0) & np.isfinite(score)
+    found: Floats = np.array(score)
+    tail = stats.norm.sf(np.abs(score[known]))
+    found[known] = np.sign(score[known]) * stats.t.isf(tail, df[known])
+    return found
+
+
 def scores_of_p(p: Floats, sign: Floats) -> Floats:
     """Normal scores with this sign and two-sided p, for tables without degrees of freedom."""
     with np.errstate(divide="ignore"):

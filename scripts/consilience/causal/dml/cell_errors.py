@@ -51,16 +51,27 @@ def moments_cell_errors(
     donor: Places,
     folds: Places,
     penalty: float | Choice,
+    levels: Floats | None = None,
 ) -> tuple[Floats, Floats]:
-    """The same for a division of donors into `folds` (m,), with penalties chosen before."""
+    """The same for a division of donors into `folds` (m,), with penalties chosen before.
+
+    `levels` (m, G): what expression of each donor is taken from.
+    """
     fits = [fit_fold(moments, folds, one, penalty) for one in range(int(folds.max()) + 1)]
+    of_cell = None if levels is None else (donor, levels)
     return cell_level_from_sums(
-        score_sums(columns=columns, expression=expression, fold=folds[donor], fits=fits)
+        score_sums(columns=columns, expression=expression, fold=folds[donor], fits=fits, levels=of_cell)
     )
 
 
-def score_sums(*, columns: Floats, expression: Expression, fold: Places, fits: list[FoldFit]) -> Floats:
-    """Sums (5, G) behind `scores.cell_level_from_sums`, each cell with the fit of its fold (n,)."""
+def score_sums(
+    *, columns: Floats, expression: Expression, fold: Places, fits: list[FoldFit],
+    levels: tuple[Places, Floats] | None = None,
+) -> Floats:  # fmt: skip
+    """Sums (5, G) behind `scores.cell_level_from_sums`, each cell with the fit of its fold (n,).
+
+    `levels`: donor (n,) of each cell and the donors' levels (m, G), added to what is predicted.
+    """
     sums = np.zeros((5, expression.shape[1]))
     tile = max(1, TILE_VALUES // max(1, expression.shape[1]))
     rows_of = ascending(expression) if not isinstance(expression, np.ndarray) else None
@@ -72,6 +83,8 @@ def score_sums(*, columns: Floats, expression: Expression, fold: Places, fits: l
         for first in range(0, cells.size, tile):
             rows = cells[first : first + tile]
             predicted = columns[rows, :-1] @ weights
+            if levels is not None:
+                predicted += levels[1][levels[0][rows]]
             if rows_of is None:
                 _dense_sums(expression[rows] - predicted, left[rows], sums)
                 continue

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 BATCH_ENTRIES = 120_000_000
 """Values of cell types that are read in one pass over the file (1 GB); a larger type goes alone."""
 CASE, CONTROL = "case", "control"
+ALL_CELLS = "all cells"
+"""The one cell type of a cohort without types."""
+MIN_PAIRS = 3
+"""Fewer donors that are case and control are not estimated: two would leave one degree of freedom."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ class CellSource:
 class TypePlan:
     """A cell type: `rows` (n,) of the file sorted by donor (in a donor as in the file), its donors and cases.
 
-    `donors` (m,) names, `donor` (n,), `disease` (m,); `few` donors left out for their few cells.
+    `donors` (m,) names, `donor` (n,), `disease` (m,); `few` donors left out for their few cells. In pairs
+    `arm` (n,) is 1 or 0 for each cell and `disease` 1 throughout. `other` donors are of the other design:
+    of one arm alone where pairs are compared, of both arms where pairs are not.
     """
 
     cell_type: str
@@ -62,6 +68,8 @@ class TypePlan:
     donor: npt.NDArray[np.intp]
     disease: Floats
     few: tuple[str, ...] = ()
+    arm: Floats | None = None
+    other: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ def open_cells(path: Path, *, covariates: Sequence[str], latent: Path | None = N
     """A prepared file of cells (results/<study>/expression/<cohort>.h5ad)."""
     expression = open_expression(path)
     columns = expression.obs_columns
-    for name in ("donor", "arm", "cell_type"):
+    for name in ("donor", "arm"):
         if name not in columns:
             raise DataError(
                 "cells cannot be compared between donors",
@@ -90,10 +98,14 @@ def open_cells(path: Path, *, covariates: Sequence[str], latent: Path | None = N
                 mend="name it in the sheet of cohorts",
             )
     arm = expression.obs("arm")
+    kinds = Labels.constant(ALL_CELLS, arm.codes.size)
+    if "cell_type" in columns:
+        kinds = expression.obs("cell_type").compact()
     code_of = np.array([{CASE: 1, CONTROL: 0}.get(level, -1) for level in (*arm.levels, "")], dtype=np.int8)
     return CellSource(
         where=shown(path), names=expression.names, donor=expression.obs("donor").compact(),
-        arm=code_of[arm.codes], cell_type=expression.obs("cell_type").compact(),
+        arm=code_of[arm.codes],
+        cell_type=kinds,
         covariates={name: expression.obs(name) for name in covariates if name in columns},
         missing=tuple(name for name in covariates if name not in columns),
         latents=None if latent is None else read_latents(latent, names=expression.names, where=shown(path)),
@@ -160,32 +172,57 @@ def _entries(expression: Expression) -> npt.NDArray[np.int64]:
 
 
 def plan_types(source: CellSource, *, min_cells: int, min_donors: int) -> Plan:
-    """Which cell types have enough donors of both arms, and which cells count."""
+    """Which cell types have enough donors, in which design, and which cells count.
+
+    A type is estimated from pairs (donors with enough cells as case and as control) where there are enough
+    of these, and no fewer than other donors in the smaller arm; else from donors of one arm alone.
+    """
     n_donors = len(source.donor.levels)
+    names = np.array(source.donor.levels, dtype=object)
     usable = (source.donor.codes >= 0) & (source.arm >= 0)
     seen_as = np.zeros((2, n_donors), dtype=bool)
     seen_as[source.arm[usable], source.donor.codes[usable]] = True
     both = seen_as[0] & seen_as[1]
-    usable &= ~both[np.maximum(source.donor.codes, 0)]
     types, skipped = [], {}
     for code, name in enumerate(source.cell_type.levels):
         rows = np.flatnonzero(usable & (source.cell_type.codes == code))
-        cells = np.bincount(source.donor.codes[rows], minlength=n_donors)
+        cells = np.zeros((2, n_donors), dtype=np.int64)
+        np.add.at(cells, (source.arm[rows], source.donor.codes[rows]), 1)
         enough = cells >= min_cells
-        arms = [int((enough & seen_as[arm]).sum()) for arm in (0, 1)]
-        if min(arms) < max(2, min_donors):
-            skipped[name] = (f"{arms[1]} case and {arms[0]} control donors have at least {min_cells} cells; "
-                             f"{max(2, min_donors)} of each are needed")  # fmt: skip
+        pairs = enough[0] & enough[1]
+        single = enough & ~both
+        n_pairs, fewest = int(pairs.sum()), int(single.sum(1).min())
+        paired = n_pairs >= max(MIN_PAIRS, min_donors) and n_pairs >= fewest
+        if not paired and fewest < max(2, min_donors):
+            skipped[name] = _too_few(single, n_pairs, both, min_cells=min_cells, min_donors=min_donors)
             continue
-        rows = rows[enough[source.donor.codes[rows]]]
+        used = pairs if paired else single.any(0)
+        rows = rows[used[source.donor.codes[rows]]]
         rows = rows[np.argsort(source.donor.codes[rows], kind="stable")]
-        used = np.flatnonzero(enough)
+        there = (cells.sum(0) > 0) & ~used
         types.append(TypePlan(
-            name, rows, tuple(source.donor.levels[one] for one in used),
-            np.searchsorted(used, source.donor.codes[rows]), seen_as[1, used].astype(np.float64),
-            tuple(source.donor.levels[one] for one in np.flatnonzero((cells > 0) & ~enough)),
+            name, rows, tuple(names[used]), np.searchsorted(np.flatnonzero(used), source.donor.codes[rows]),
+            np.ones(n_pairs) if paired else seen_as[1, used].astype(np.float64),
+            tuple(names[there & (both if paired else ~both)]),
+            source.arm[rows].astype(np.float64) if paired else None,
+            tuple(names[there & (~both if paired else both)]),
         ))  # fmt: skip
-    return Plan(tuple(types), skipped, tuple(np.array(source.donor.levels, dtype=object)[both]))
+    return Plan(tuple(types), skipped, tuple(names[both]))
+
+
+def _too_few(
+    single: npt.NDArray[np.bool_], n_pairs: int, both: npt.NDArray[np.bool_], *, min_cells: int,
+    min_donors: int,
+) -> str:  # fmt: skip
+    """Why a cell type is not estimated; `single` (2, donors) control, case donors of one arm alone."""
+    controls, cases = single.sum(1).tolist()
+    why = (f"{cases} case and {controls} control donors have at least {min_cells} cells; "
+           f"{max(2, min_donors)} of each are needed")  # fmt: skip
+    if not both.any():
+        return why
+    told = (f"{n_pairs} donors have at least {min_cells} cells as case and as control; "
+            f"{max(MIN_PAIRS, min_donors)} are needed")  # fmt: skip
+    return f"{told} (of other donors, {why})" if cases or controls else told
 
 
 def batches(plans: Sequence[TypePlan], entries: npt.NDArray[np.int64], *, limit: int = BATCH_ENTRIES

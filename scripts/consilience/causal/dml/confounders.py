@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from consilience.causal.dml.cells import samples_of, within_donors
 from consilience.foundation.errors import DataError
 
 if TYPE_CHECKING:
@@ -50,20 +51,25 @@ ONE_ARM = "every level has donors of one arm alone: it cannot be told from disea
 ONE_DONOR = "every level is of one donor: it tells nothing of others"
 CONSTANT = "the same for all cells"
 REPEATED = "already told by the columns before it"
+OF_DONORS = "does not vary within donors: in pairs the donor's own level is taken out anyway"
+ONE_SAMPLE = "every level is of one sample: it tells nothing of others"
 
 
 def make_confounders(
     columns: Mapping[str, Labels], *, latents: Floats | None, donor: npt.NDArray[np.intp],
-    disease: Floats,
+    disease: Floats, arm: Floats | None = None,
 ) -> Confounders:  # fmt: skip
-    """Confounders of n cells. `columns` covariates (n,), `latents` (n, L), `donor` (n,), `disease` (m,)."""
+    """Confounders of n cells. `columns` covariates (n,), `latents` (n, L), `donor` (n,), `disease` (m,).
+
+    `arm` (n,) of cells in pairs: what is of donors is out then, all else a deviation from the donor's mean.
+    """
     parts: list[tuple[str, Floats]] = []
     dropped: dict[str, str] = {}
     gaps: dict[str, float] = {}
     for name, labels in columns.items():
         numbers = as_numbers(name, labels)
         if numbers is None:
-            if why := _useless(labels, donor, disease):
+            if why := _useless(labels, donor, disease, arm):
                 dropped[name] = why
             else:
                 parts += one_hot(name, labels)
@@ -81,10 +87,30 @@ def make_confounders(
         parts.append((name, numbers))
     if latents is not None:
         parts += [(f"latent {place}", column) for place, column in enumerate(latents.T)]
+    if arm is not None:
+        parts, of_donors = _deviations(parts, donor)
+        dropped |= dict.fromkeys(of_donors, OF_DONORS)
     values, names, also = independent(parts, n=donor.size)
     used = tuple(name for name in columns if any(_belongs(column, name) for column in names))
     dropped |= {name: why for name, why in also.items() if not (name in columns and name in used)}
     return Confounders(values, names, dropped, used, gaps)
+
+
+def _deviations(
+    parts: list[tuple[str, Floats]], donor: npt.NDArray[np.intp]
+) -> tuple[list[tuple[str, Floats]], list[str]]:
+    """Columns less their donors' means; the names of those of which nothing is left."""
+    kept: list[tuple[str, Floats]] = []
+    gone: list[str] = []
+    for name, column in parts:
+        left = within_donors(column, donor)
+        total = float(np.square(column - column.mean()).sum())
+        if total > 0 and float(left @ left) <= ALIASED * total:
+            gone.append(name.partition("=")[0])
+        else:
+            kept.append((name, left))
+    still = {name.partition("=")[0] for name, _ in kept}
+    return kept, [name for name in dict.fromkeys(gone) if name not in still]
 
 
 def _belongs(column: str, name: str) -> bool:
@@ -124,9 +150,18 @@ def one_hot(name: str, labels: Labels) -> list[tuple[str, Floats]]:
     ]
 
 
-def _useless(labels: Labels, donor: npt.NDArray[np.intp], disease: Floats) -> str:
-    """Why a column of words is no confounder, or ""."""
-    levels = [np.unique(donor[labels.codes == level]) for level in np.unique(labels.codes)]
+def _useless(labels: Labels, donor: npt.NDArray[np.intp], disease: Floats, arm: Floats | None = None) -> str:
+    """Why a column of words is no confounder, or ""; in pairs samples stand where donors do else."""
+    codes = np.unique(labels.codes)
+    if arm is not None:
+        samples = samples_of(donor, arm)
+        levels = [np.unique(samples[labels.codes == level]) for level in codes]
+        if len(levels) < 2:
+            return CONSTANT
+        if all(one.size == 1 for one in levels):
+            return ONE_SAMPLE
+        return ONE_ARM if all(np.ptp(one % 2) == 0 for one in levels) else ""
+    levels = [np.unique(donor[labels.codes == level]) for level in codes]
     if len(levels) < 2:
         return CONSTANT
     if all(donors.size == 1 for donors in levels):

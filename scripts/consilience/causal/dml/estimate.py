@@ -15,6 +15,7 @@ from consilience.causal.dml.folds import donor_folds
 from consilience.causal.dml.gathering import gather
 from consilience.causal.dml.learners import learner as find_learner
 from consilience.causal.dml.moments import columns_of, moments_in_blocks
+from consilience.causal.dml.pairs import deviations, pair_test
 from consilience.causal.dml.ridge_scores import Choice, LinearScore, choose, ridge_scores
 from consilience.causal.dml.testing import Inference, from_moments, from_scores, tests_beside
 from consilience.causal.dml.treatments import treatment_blocks
@@ -40,13 +41,15 @@ class Estimates:
 
     `left_out` one entry a donor: scores without it (m - 1 donors), from the first division; () where not
     asked for. `naive` effect and robust standard error (2, G) of the first division that take cells for
-    independent; NaN where not computed. `test` p-values with donors as the units.
+    independent; NaN where not computed. `test` p-values with donors as the units; `pulls` (m, G) what each
+    donor adds to an effect's variance (see `pulls`), NaN with other scores, learners and tests.
     """
 
     repeats: tuple[DonorScores, ...]
     test: DonorTest
     left_out: tuple[DonorScores, ...]
     naive: Floats
+    pulls: Floats
 
     @property
     def theta(self) -> Floats:
@@ -122,7 +125,9 @@ def estimate(
             ))  # fmt: skip
     made = tuple(beside(block) for block in blocks)
     test = from_scores(made, cells=cells, inference=inference, seed=seed)
-    return Estimates(made, test, (), np.full((2, len(cells.genes)), np.nan))
+    n_genes = len(cells.genes)
+    unknown = np.full((len(cells.donors), n_genes), np.nan)
+    return Estimates(made, test, (), np.full((2, n_genes), np.nan), unknown)
 
 
 def _from_sums(
@@ -141,19 +146,25 @@ def _from_sums(
     m, n_genes = len(cells.donors), len(cells.genes)
     repeated: list[list[DonorScores]] = [[] for _ in divisions]
     without: list[list[DonorScores]] = [[] for _ in range(m if without_each else 0)]
-    naive = np.full((2, n_genes), np.nan)
+    naive, pulls = np.full((2, n_genes), np.nan), np.full((m, n_genes), np.nan)
     tests: list[DonorTest] = []
-    for genes, moments in moments_in_blocks(
-        columns=columns, expression=cells.expression, donor=cells.donor, n_donors=m
+    for genes, sums in moments_in_blocks(
+        columns=columns, expression=cells.expression, donor=cells.unit, n_donors=cells.unit_outcome.size
     ):
+        samples, moments, levels = (sums, sums, None) if cells.arm is None else deviations(sums)
         scored = _scored(moments, score)
         chosen = [penalty or choose(moments, division) for division in divisions]
         for repeat, division in enumerate(divisions):
             repeated[repeat].append(scored(division, chosen[repeat]))
         latest = [one[-1] for one in repeated]
-        if score == "partialling_out" and inference == "t":
-            tests.append(from_moments(moments, disease=cells.disease, divisions=divisions, chosen=chosen,
-                                      scores=latest))  # fmt: skip
+        if score == "partialling_out" and inference == "t" and cells.arm is not None:
+            tested, pulls[:, genes] = pair_test(samples, divisions=divisions, chosen=chosen, scores=latest)
+            tests.append(tested)
+        elif score == "partialling_out" and inference == "t":
+            tested, pulls[:, genes] = from_moments(
+                moments, disease=cells.disease, divisions=divisions, chosen=chosen, scores=latest
+            )
+            tests.append(tested)
         else:
             tests.append(from_scores(latest, cells=cells, inference=inference, seed=seed))
         for donor in range(len(without)):
@@ -162,10 +173,10 @@ def _from_sums(
             whole = genes.stop - genes.start == n_genes
             naive[:, genes] = moments_cell_errors(
                 moments=moments, columns=columns, donor=cells.donor, folds=divisions[0], penalty=chosen[0],
-                expression=cells.expression if whole else cells.expression[:, genes],
+                expression=cells.expression if whole else cells.expression[:, genes], levels=levels,
             )  # fmt: skip
     made = tuple(map(beside, repeated))
-    return Estimates(made, tests_beside(tests), tuple(map(beside, without)), naive)
+    return Estimates(made, tests_beside(tests), tuple(map(beside, without)), naive, pulls)
 
 
 def _scored(moments: Moments, score: Score) -> Callable[[Places, float | Choice], DonorScores]:

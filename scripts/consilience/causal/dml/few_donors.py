@@ -207,14 +207,14 @@ def donor_residuals(moments: Moments) -> Residuals:
 
 def donor_test(
     moments: Moments, *, disease: npt.NDArray[np.floating], theta: Floats, contrast: Contrast,
-    arms: bool = True,
+    arms: bool = True, left: Residuals | None = None,
 ) -> DonorTest:  # fmt: skip
     """Test effects `theta` (G,) whose contrast is known; `disease` (m,) 0 or 1.
 
     `arms`: donors' levels may vary more among cases than among controls, or less. Donors without weight in
-    the contrast still tell how much donors differ.
+    the contrast still tell how much donors differ. `left`: residuals, where they are not `donor_residuals`.
     """
-    left = donor_residuals(moments)
+    left = donor_residuals(moments) if left is None else left
     theta, contrast = without_confounders(moments, theta=theta, contrast=contrast)
     cells = moments.cells.astype(np.float64)
     groups = [disease > 0.5, disease <= 0.5] if arms else [np.ones(cells.size, dtype=np.bool_)]

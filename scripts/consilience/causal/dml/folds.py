@@ -18,10 +18,10 @@ def donor_folds(
     """Fold (m,) of each donor in this repeat.
 
     At most as many folds as the smaller arm has donors, so that none lacks an arm. A donor's luck depends on
-    its name, not on its place.
+    its name, not on its place. Donors of pairs, each of both arms, have one level of `disease` alone.
     """
-    arms = [np.flatnonzero(disease == level) for level in (0.0, 1.0)]
-    n_folds = max(2, min(folds, *(arm.size for arm in arms)))
+    arms = [arm for level in (0.0, 1.0) if (arm := np.flatnonzero(disease == level)).size]
+    n_folds = max(2, min([folds, *(arm.size for arm in arms)]))
     drawn = np.array([stream(seed, "dml_folds", repeat, name).random() for name in donors])
     found = np.empty(len(donors), dtype=np.intp)
     start = 0

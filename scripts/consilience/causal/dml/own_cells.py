@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from consilience.causal.dml.cells_file import CellSource, read_latents
+from consilience.causal.dml.cells_file import ALL_CELLS, CellSource, read_latents
 from consilience.foundation.errors import DataError, did_you_mean
 from consilience.sources.cells.h5ad import open_h5ad
 from consilience.sources.cells.matrix import BLOCK_CELLS, Labels
@@ -31,20 +31,21 @@ LIBRARY_SIZE = "library_size"
 
 
 def open_own_cells(
-    path: Path, *, outcome: str, case: Sequence[str], control: Sequence[str] = (), donor: str, cell_type: str,
-    covariates: Sequence[str], latents: Path | None = None,
+    path: Path, *, outcome: str, case: Sequence[str], control: Sequence[str] = (), donor: str,
+    cell_type: str | None, covariates: Sequence[str], latents: Path | None = None,
 ) -> tuple[CellSource, str]:  # fmt: skip
     """The cells of a file with columns named freely, and what its values are taken for.
 
     Cells whose `outcome` is a level of `case` are cases; all others controls, or those of `control` alone.
-    The covariate library_size is counted where it is no column and the file holds counts.
+    Without `cell_type` all cells are one type. The covariate library_size is counted where it is no column
+    and the file holds counts.
     """
     if not path.is_file():
         raise DataError("there is no such file", where=str(path), mend="look at the path")
     if path.suffix != ".h5ad":
         raise DataError("not a file of cells", where=shown(path), value=path.suffix, allowed=".h5ad")
     matrix, columns, units, blocks, entries, totals = _values(path)
-    asked = {"--outcome": outcome, "--donor": donor, "--cell-type": cell_type}
+    asked = {"--outcome": outcome, "--donor": donor} | ({"--cell-type": cell_type} if cell_type else {})
     asked |= {f"--covariates {name}": name for name in covariates if name != LIBRARY_SIZE or totals is None}
     for option, name in asked.items():
         if name not in columns and name != LIBRARY_SIZE:
@@ -62,7 +63,8 @@ def open_own_cells(
     source = CellSource(
         where=shown(path), names=matrix.barcodes, donor=columns[donor].compact(),
         arm=_arms(columns[outcome], case=case, control=control, where=shown(path)),
-        cell_type=columns[cell_type].compact(), covariates=known,
+        cell_type=columns[cell_type].compact() if cell_type else Labels.constant(ALL_CELLS, entries.size),
+        covariates=known,
         missing=tuple(name for name in covariates if name not in known),
         latents=None if latents is None else read_latents(latents, names=matrix.barcodes, where=shown(path)),
         genes=names, ensembl_ids=ids, entries=entries, blocks=blocks,

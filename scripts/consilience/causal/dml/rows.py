@@ -52,7 +52,7 @@ MAIN = (
     "p_naive",
     "flags",
 )
-LEFT_OUT = ("cell_type", "gene", "left_out", "statistic")
+LEFT_OUT = ("cell_type", "gene", "left_out", "statistic", "pull")
 OUTCOME_TOLD = 0.9
 """Share of the outcome's variance out of fold above which little of it is left to be explained by a gene."""
 UNSTEADY = 1.0
@@ -144,7 +144,8 @@ def _joined(words: Sequence[npt.NDArray[np.str_]]) -> list[str]:
 def left_out_rows(cells: CellsOfType, found: Estimates) -> pd.DataFrame:
     """Rows (LEFT_OUT): each gene's effect without each donor, in the standard errors of all donors.
 
-    With the errors kept, a jackknife over these rows is linear in the donors.
+    With the errors kept, a jackknife over these rows is linear in the donors. `pull`: what the donor adds to
+    the effect's variance, as the signed root of its share (see `pulls`).
     """
     import pandas as pd
 
@@ -153,9 +154,11 @@ def left_out_rows(cells: CellsOfType, found: Estimates) -> pd.DataFrame:
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = [np.where(found.collinear, np.nan, one.theta / found.test.se) for one in found.left_out]
     statistic = np.concatenate(ratios) if m else np.empty(0)
+    pull = np.where(found.collinear, np.nan, found.pulls)[:m].ravel()
     return pd.DataFrame({
         "cell_type": np.full(n * m, cells.cell_type, dtype=object), "gene": list(cells.genes) * m,
         "left_out": names, "statistic": statistic.astype(np.float32),
+        "pull": pull.astype(np.float32),
     })[list(LEFT_OUT)]  # fmt: skip
 
 

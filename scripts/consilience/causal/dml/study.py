@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from consilience.study.causal import DmlSection
 
 
+LATENTS_TELL = 0.3
+"""Share of disease's variance that confounders tell out of fold, above which latents may hold its effect."""
+
+
 @dataclass(frozen=True)
 class OpenType:
     """One cell type, ready: the cells with the genes that are estimated, what became of all genes."""
@@ -126,7 +130,7 @@ def open_types(
             confounders = make_confounders(
                 {name: labels.take(one.rows) for name, labels in source.covariates.items()},
                 latents=None if source.latents is None else source.latents[one.rows],
-                donor=one.donor, disease=one.disease,
+                donor=one.donor, disease=one.disease, arm=one.arm,
             )  # fmt: skip
             treatment: Any
             if settings.expression == "denoised":
@@ -139,7 +143,7 @@ def open_types(
                 del matrix
             cells = CellsOfType(
                 one.cell_type, one.donors, one.donor, one.disease, confounders.values, confounders.names,
-                treatment, _of(source.genes, seen.kept), _of(source.ensembl_ids, seen.kept),
+                treatment, _of(source.genes, seen.kept), _of(source.ensembl_ids, seen.kept), one.arm,
             )  # fmt: skip
             yield OpenType(one, cells, seen, confounders)
 
@@ -156,27 +160,65 @@ def _told(one: OpenType, *, found_rows: pd.DataFrame) -> dict[str, Any]:
     tested = p[np.isfinite(p)]
     return {
         "cell_type": one.plan.cell_type, "n_cells": len(one.cells.donor), "n_donors": len(one.cells.donors),
-        "n_cases": int(one.cells.disease.sum()), "n_genes": int(tested.size),
+        "n_cases": int(one.cells.disease.sum()), "paired": one.plan.arm is not None,
+        "other_design": list(one.plan.other), "n_genes": int(tested.size),
         "n_significant": int((found_rows["fdr"] <= 0.05).sum()),
         "few_cells": list(one.plan.few),
         "confounders": list(one.confounders.names), "covariates_used": list(one.confounders.used),
         "covariates_dropped": dict(one.confounders.dropped), "covariates_gaps": dict(one.confounders.gaps),
+        "r2_outcome": float(found_rows["r2_outcome"].median()),
         "lambda_gc": genomic_inflation(tested),
         "lambda_gc_naive": genomic_inflation(found_rows["p_naive"].dropna().to_numpy()),
     }  # fmt: skip
 
 
+def _design_messages(plan: Plan) -> Iterator[str]:
+    """Which donors are compared with which, where some are case and control."""
+    paired = [one for one in plan.types if one.arm is not None]
+    unpaired = [one for one in plan.types if one.arm is None]
+    if paired:
+        n_pairs = [len(one.donors) for one in paired]
+        yield (
+            f"paired design in {len(paired)} of {len(plan.types)} cell types: {_range(n_pairs)} donors were "
+            "sampled as case and as control; effects are differences within them, their own levels are out"
+        )
+        if alone := sorted({name for one in paired for name in one.other}):
+            yield (
+                f"{len(alone)} donors of one arm alone were left out where pairs are compared: {_some(alone)}"
+            )
+    if plan.both_arms and not plan.types:
+        yield (f"{len(plan.both_arms)} donors are both case and control, too few to be compared with "
+               f"themselves: {_some(plan.both_arms)}")  # fmt: skip
+    elif plan.both_arms and unpaired:
+        where = f" in {_some([one.cell_type for one in unpaired])}" if paired else ""
+        yield (f"{len(plan.both_arms)} donors are both case and control and were left out{where}: "
+               f"{_some(plan.both_arms)}")  # fmt: skip
+
+
+def _range(numbers: Sequence[int]) -> str:
+    least, most = min(numbers), max(numbers)
+    return str(least) if least == most else f"{least} to {most}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
+
+
 def _record(
     source: CellSource, plan: Plan, told: list[dict[str, Any]], settings: DmlSection, seconds: float
 ) -> dict[str, Any]:  # fmt: skip
-    messages = []
-    if plan.both_arms:
-        messages.append(f"{len(plan.both_arms)} donors are both case and control and were left out: "
-                        f"{', '.join(plan.both_arms[:5])}")  # fmt: skip
+    messages = [*_design_messages(plan)]
     for name in sorted({name for one in told for name, why in one["covariates_dropped"].items()
                         if "one arm alone" in why}):  # fmt: skip
         messages.append(
             f"disease cannot be told from {name}: it was left out, and effects may be its effects"
+        )
+    told_by_latents = [one["cell_type"] for one in told if one["r2_outcome"] > LATENTS_TELL]
+    if source.latents is not None and told_by_latents:
+        messages.append(
+            f"confounders, latent numbers of cells among them, tell more than {LATENTS_TELL:.0%} of disease "
+            f"in {_some(told_by_latents)}: what disease or treatment does to the whole cell may be taken out "
+            "with them; compare with causal.dml.latents: false"
         )
     if source.missing:
         messages.append(f"no such columns of cells: {', '.join(source.missing)}")
@@ -187,5 +229,6 @@ def _record(
         "latents": 0 if source.latents is None else source.latents.shape[1],
         "settings": settings.model_dump(), "learner": settings.learner, "score": settings.score,
         "folds": settings.folds, "repeats": settings.repeats, "inference": settings.inference,
-        "both_arms": list(plan.both_arms), "messages": messages, "seconds": round(seconds, 2),
+        "both_arms": list(plan.both_arms), "paired": any(one.arm is not None for one in plan.types),
+        "messages": messages, "seconds": round(seconds, 2),
     }  # fmt: skip

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from consilience.causal.dml.few_donors import DonorTest, donor_test, mean_contrast, ridge_contrast, scaled
+from consilience.causal.dml.pulls import donor_pulls
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,14 +27,18 @@ Inference = Literal["t", "wild_bootstrap"]
 def from_moments(
     moments: Moments, *, disease: Floats, divisions: Sequence[npt.NDArray[np.intp]],
     chosen: Sequence[float | Choice], scores: Sequence[DonorScores],
-) -> DonorTest:  # fmt: skip
-    """Tests of partialling-out effects with ridge nuisances: errors from the design (see `few_donors`)."""
+) -> tuple[DonorTest, Floats]:  # fmt: skip
+    """Tests of partialling-out effects with ridge nuisances, and what each donor pulls (m, G).
+
+    Errors come from the design (see `few_donors` and `pulls`).
+    """
     contrasts = [
         scaled(ridge_contrast(moments, folds=folds, penalty=penalty), one.weights @ one.a)
         for folds, penalty, one in zip(divisions, chosen, scores, strict=True)
     ]
-    theta = np.median([one.theta for one in scores], axis=0)
-    return donor_test(moments, disease=disease, theta=theta, contrast=mean_contrast(contrasts))
+    theta, contrast = np.median([one.theta for one in scores], axis=0), mean_contrast(contrasts)
+    test = donor_test(moments, disease=disease, theta=theta, contrast=contrast)
+    return test, donor_pulls(moments, disease=disease, contrast=contrast)
 
 
 def from_scores(
@@ -53,22 +58,24 @@ def from_scores(
 
 
 def spent_donors(cells: CellsOfType) -> int:
-    """Degrees of freedom between donors that confounders take: the constant and columns of donors.
+    """Degrees of freedom between donors that confounders take: the constant and columns of units.
 
     At most as many as leave two.
     """
-    taken: int = 1 + donor_columns(cells).shape[1]
-    return max(1, min(taken, len(cells.donors) - 3))
+    least = int(cells.arm is None)  # differences within donors know no constant
+    taken: int = least + donor_columns(cells).shape[1]
+    return max(least, min(taken, len(cells.donors) - 3))
 
 
 def donor_columns(cells: CellsOfType) -> Floats:
-    """Confounders (m, k) that do not vary within donors, one row a donor."""
-    counts = np.bincount(cells.donor)
-    means = [np.bincount(cells.donor, weights=column) / counts for column in cells.confounders.T]
+    """Confounders (m, k) that do not vary within donors, one row a donor; (2m, k) of samples in pairs."""
+    unit = cells.unit
+    counts = np.bincount(unit)
+    means = [np.bincount(unit, weights=column) / counts for column in cells.confounders.T]
     constant = [
         one
         for one, column in zip(means, cells.confounders.T, strict=True)
-        if np.abs(column - one[cells.donor]).max(initial=0.0) < 1e-9
+        if np.abs(column - one[unit]).max(initial=0.0) < 1e-9
     ]
     return np.column_stack(constant) if constant else np.empty((counts.size, 0))
 

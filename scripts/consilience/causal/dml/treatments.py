@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from consilience.causal.dml.cells import within_donors
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -19,12 +21,23 @@ BLOCK_VALUES = 16_000_000
 
 
 def treatment_blocks(cells: CellsOfType, *, binary: bool, size: int = BLOCK_VALUES) -> Iterator[Floats]:
-    """Yield treatments (n, g), block after block of genes; with `binary` 1 above the gene's median."""
+    """Yield treatments (n, g), block after block of genes; with `binary` 1 above the gene's median.
+
+    In pairs: deviations from the donor's mean, or 1 above the donor's own median.
+    """
     step = max(1, size // max(1, len(cells.donor)))
     for first in range(0, len(cells.genes), step):
         part = cells.expression[:, first : first + step]
         values = (part if isinstance(part, np.ndarray) else part.toarray()).astype(np.float64)
-        yield above_median(values) if binary else values
+        if cells.arm is None:
+            yield above_median(values) if binary else values
+        elif binary:
+            for donor in range(len(cells.donors)):
+                own = cells.donor == donor
+                values[own] = above_median(values[own])
+            yield values
+        else:
+            yield within_donors(values, cells.donor)
 
 
 def above_median(values: Floats) -> Floats:

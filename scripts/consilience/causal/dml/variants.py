@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from consilience.causal.dml.cells import CellsOfType
 from consilience.causal.dml.crossfit import Score, cross_predicted
 from consilience.causal.dml.estimate import estimate
 from consilience.causal.dml.folds import donor_folds
@@ -17,6 +17,7 @@ from consilience.causal.dml.treatments import treatment_blocks
 if TYPE_CHECKING:
     import pandas as pd
 
+    from consilience.causal.dml.cells import CellsOfType
     from consilience.causal.dml.estimate import Estimates
     from consilience.study.causal import DmlSection
 
@@ -60,8 +61,11 @@ def _pseudobulk_rows(cells: CellsOfType, chosen: CellsOfType) -> pd.DataFrame:
 
     from consilience.causal.dml.pseudobulk import donor_means, pseudobulk
 
-    means = donor_means(cells.expression, cells.donor, len(cells.donors))
-    theta, test = pseudobulk(means=means, disease=cells.disease, covariates=donor_columns(cells))
+    outcome, covariates = cells.unit_outcome, donor_columns(cells)
+    means = donor_means(cells.expression, cells.unit, outcome.size)
+    if cells.arm is not None:  # donors' own levels: differences within donors, m - 1 degrees of freedom
+        covariates = np.column_stack([np.repeat(np.eye(len(cells.donors)), 2, axis=0), covariates])
+    theta, test = pseudobulk(means=means, disease=outcome, covariates=covariates)
     place = {gene: number for number, gene in enumerate(cells.genes)}
     those = np.array([place[gene] for gene in chosen.genes], dtype=np.intp)
     return pd.DataFrame({
@@ -99,10 +103,9 @@ def strongest(main: pd.DataFrame, *, cells: CellsOfType, top: int) -> CellsOfTyp
     known = main[main["p"].notna()].sort_values(["p", "gene"], kind="stable").head(top)
     place = {gene: number for number, gene in enumerate(cells.genes)}
     columns = np.array([place[gene] for gene in known["gene"]], dtype=np.intp)
-    return CellsOfType(
-        cells.cell_type, cells.donors, cells.donor, cells.disease, cells.confounders, cells.columns,
-        cells.expression[:, columns], tuple(cells.genes[one] for one in columns),
-        tuple(cells.ensembl_ids[one] for one in columns),
+    return replace(
+        cells, expression=cells.expression[:, columns], genes=tuple(cells.genes[one] for one in columns),
+        ensembl_ids=tuple(cells.ensembl_ids[one] for one in columns),
     )  # fmt: skip
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Integers = npt.NDArray[np.int64]
 
 NEAR_SINGULAR = 1e-8
+SHARED = 0.5
+"""Agreement with a gene that is left out above which the focal gene's effect cannot be called its own."""
 
 
 @dataclass(frozen=True)
@@ -119,14 +121,15 @@ def choose_instruments(
     model = _Model(gene, own[kept], others[: settings.max_genes], list(others[settings.max_genes :]))
     while True:
         chosen = _with_variants(model, own[~kept], found, ld, settings, flags)
-        drop = _collinear(chosen, settings.gene_r2)
-        flag = "collinear_gene"
+        alike = _agreement(chosen)
+        drop, flag = alike > settings.gene_r2, "collinear_gene"
         if not drop.any() and len(chosen.genes) > len(chosen.variants):
             drop = np.arange(len(chosen.genes)) == len(chosen.genes) - 1  # genes are strongest first
             flag = "more_genes_than_variants"
         if not drop.any():
             return chosen
-        flags += [flag] if flag not in flags else []
+        raised = [flag, *(["shared_variants"] if (alike[drop] > SHARED).any() else [])]
+        flags += [one for one in raised if one not in flags]
         model.left_out += list(chosen.genes[drop])
         model.others = model.others[~np.isin(model.others, chosen.genes[drop])]
 
@@ -193,15 +196,17 @@ def _further(model: _Model, seen: Integers, found: Candidates) -> Integers:
     return _distinct(found.pairs.variant[rows], found.pairs.log_p[rows])
 
 
-def _collinear(chosen: Chosen, limit: float) -> npt.NDArray[np.bool_]:
-    """Genes (k,) whose effects agree with the focal gene's: squared correlation of predicted expression."""
-    k = len(chosen.genes)
-    if k == 1:
-        return np.zeros(1, dtype=bool)
+def _agreement(chosen: Chosen) -> Floats:
+    """How much each gene's effects (k,) agree with the focal gene's (itself: 0).
+
+    Squared correlation of predicted expression.
+    """
+    if len(chosen.genes) == 1:
+        return np.zeros(1)
     ridge = NEAR_SINGULAR * np.eye(len(chosen.ld))
     products = chosen.eqtl.T @ np.linalg.solve(chosen.ld + ridge, chosen.eqtl)
     size = np.abs(np.diag(products))
     with np.errstate(invalid="ignore", divide="ignore"):
         agreement = products[0] ** 2 / (size[0] * size)
     agreement[0] = 0.0
-    return np.asarray(agreement > limit)
+    return np.asarray(np.nan_to_num(agreement))

@@ -27,6 +27,8 @@ FLAGS: Mapping[str, str] = {
     "one_variant": "a single instrument: nothing can be said of pleiotropy",
     "few_variants": "fewer than 3 instruments: no test of heterogeneity",
     "collinear_gene": "a gene with nearly the same eQTL effects was left out: the effect may be that gene's",
+    "shared_variants": "a gene was left out that the same variants regulate much alike (squared correlation "
+    "above 0.5): what they do to the trait belongs to either of the two",
     "too_many_genes": "more other genes share the variants than max_genes: the weaker ones were left out",
     "more_genes_than_variants": "the weakest other genes were left out, so that there are as many variants",
     "no_ld": "no LD: only the strongest variant is used",

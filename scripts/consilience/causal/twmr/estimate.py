@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from consilience.causal.twmr.direct import MOST_VARIANTS, Fits, averaged, fits, learnt
 from consilience.causal.twmr.flags import FLAGS
 from consilience.causal.twmr.fuller import fuller
 from consilience.causal.twmr.heterogeneity import Judged, judged, outlying, q_p
@@ -38,6 +39,7 @@ NUMBERS = (
     "alpha", "se", "p", "z", "df", "alpha_published", "se_published", "p_published", "alpha_plain",
     "se_plain", "p_plain", "q", "q_p", "condition", "conditional_f", "alpha_cleaned", "se_cleaned",
     "p_cleaned", "q_cleaned", "q_p_cleaned", "n_genes", "se_fixed",
+    "disturbed",
 )  # fmt: skip
 
 
@@ -71,23 +73,49 @@ class _Group:
         )
 
 
-def estimate(buckets: Sequence[Bucket], n_rows: int) -> Estimates:
+def estimate(buckets: Iterable[Bucket], n_rows: int, *, together: bool = True) -> Estimates:
     """The default estimate of every row, the published one, least squares, and what to make of them.
 
-    A row's answers do not depend on the other rows nor on their order.
+    `together`: how often variants act directly, and how strongly, is learnt from all rows (see `direct`)
+    where there are enough of them; rows do not depend on each other in any other way, nor on their order.
     """
     found = Estimates(
         {name: np.full(n_rows, np.nan) for name in NUMBERS},
         {flag: np.zeros(n_rows, dtype=bool) for flag in FLAGS},
     )
     parts, groups = _first_pass(buckets, found)
+    small: list[Fits] = []
     for group in groups:
         for kept in _without_redundant(group, found):
-            _second_pass(kept, parts, found)
+            small += _second_pass(kept, parts, found)
+    if together:
+        _average(small, found)
     return found
 
 
-def _first_pass(buckets: Sequence[Bucket], found: Estimates) -> tuple[list[Sized], list[_Group]]:
+def _average(small: list[Fits], found: Estimates) -> None:
+    """Genes of few variants once more, with what all of them say of direct effects."""
+    law = learnt(small)
+    if law is None:
+        return
+    for one in small:
+        answer = averaged(one, law)
+        for name in ("alpha", "se", "p", "z", "disturbed"):
+            found.numbers[name][one.rows] = getattr(answer, name)
+        found.numbers["df"][one.rows] = np.inf
+        found.raised["disturbed"][one.rows] = answer.disturbed > 0.5
+
+
+def _small(group: _Group, parts: list[Sized]) -> list[Fits]:
+    few = group.only(np.asarray(group.of.n <= MOST_VARIANTS))
+    stacks = []
+    for part in np.unique(few.part):
+        own = few.only(few.part == part)
+        stacks.append(fits(_with_columns(parts[part], own), own.of))
+    return stacks
+
+
+def _first_pass(buckets: Iterable[Bucket], found: Estimates) -> tuple[list[Sized], list[_Group]]:
     """Everything that grows with n: one solution of the LD a gene, the published estimate, the moments."""
     parts: list[Sized] = []
     by_k: dict[int, list[_Group]] = {}
@@ -160,8 +188,8 @@ def _without_redundant(group: _Group, found: Estimates) -> list[_Group]:
     return [one for one in ready if len(one.rows)]
 
 
-def _second_pass(group: _Group, parts: list[Sized], found: Estimates) -> None:
-    """Estimates of genes of one k from their moments."""
+def _second_pass(group: _Group, parts: list[Sized], found: Estimates) -> list[Fits]:
+    """Estimates of genes of one k from their moments; gives those of few variants."""
     numbers, raised = found.numbers, found.raised
     correlations = agreement(group.of)
     numbers["condition"][group.rows] = condition(correlations)
@@ -170,7 +198,7 @@ def _second_pass(group: _Group, parts: list[Sized], found: Estimates) -> None:
     _note_twins(group, correlations, found)
     group = group.only(~lost)
     if not len(group.rows):
-        return
+        return []
     rows, of, k = group.rows, group.of, group.columns.shape[1]
     base, df = plain(of), of.n - k
     answer, error, judgement = _default(of, base.q)
@@ -187,6 +215,7 @@ def _second_pass(group: _Group, parts: list[Sized], found: Estimates) -> None:
     raised["no_heterogeneity_test"][rows] = df == 0
     raised["heterogeneous"][rows] = np.nan_to_num(numbers["q_p"][rows], nan=1.0) < 0.05
     _clean(group, parts, found)
+    return _small(group, parts)
 
 
 def _default(of: Moments, q: Floats) -> tuple[Floats, Floats, Judged]:

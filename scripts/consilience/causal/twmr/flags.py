@@ -19,6 +19,9 @@ FLAGS: Mapping[str, str] = MappingProxyType(
         "no_focal_effect": "All effects on the focal gene are 0; not estimated.",
         "fewer_variants_than_genes": "Fewer variants than genes; not estimated.",
         "not_separable": "The focal gene's effects are a mixture of its neighbours'; not estimated.",
+        "shared_effect": "A gene that the same variants regulate much alike is not in the model "
+        "(column left_out_genes): what is found is the effect of either of them and stands in alpha_shared; "
+        "nothing is claimed of this gene alone.",
         "collinear": "Effects on the focal gene and on neighbours are nearly proportional: what they do to "
         "the trait can hardly be told apart; hence the wide interval (column collinear_with).",
         "neighbours_dropped": "Neighbours whose effects repeat another neighbour's were left out "
@@ -28,6 +31,8 @@ FLAGS: Mapping[str, str] = MappingProxyType(
         "no_heterogeneity_test": "As many variants as genes: direct effects of variants cannot be seen.",
         "heterogeneous": "Variants disagree (p of Q < 0.05): some act on the trait in another way; the "
         "interval allows for it as far as direct effects are unrelated to effects on expression.",
+        "disturbed": "One or two variants probably act on the trait in another way (column disturbed: the "
+        "chance, above one half); they count little in the estimate.",
         "outliers": "Some variants fit badly; the estimate without them is in the columns alpha_cleaned and "
         "following, whose p-values do not account for the choice.",
         "not_standardised": "An effect is beyond ±1, which a standardised effect cannot be.",
@@ -37,7 +42,7 @@ FLAGS: Mapping[str, str] = MappingProxyType(
 """Flag -> what it says; rows list theirs in this order."""
 UNESTIMATED = (
     "no_instruments", "not_a_number", "ld_singular", "no_focal_effect", "fewer_variants_than_genes",
-    "not_separable",
+    "not_separable", "shared_effect",
 )  # fmt: skip
 """Flags of rows without an estimate."""
 

@@ -22,12 +22,18 @@ COUNTS = ("n_snps", "n_genes", "n_outliers")
 WORDS = ("outliers", "collinear_with", "dropped_genes")
 OF_INSTRUMENTS = ("unknown_pairs", "left_out_genes")
 """Columns of genes.parquet that say what an estimate rests on: carried along where they are there."""
+SHARED = "shared_variants"
+"""Flag of genes.parquet: a gene much alike is not in the model."""
+MOVED = ("alpha", "se", "p")
+EMPTIED = (*MOVED, "low", "high", "z", "df")
 
 
 def write_twmr(inputs: Path, genes: Path, out: Path, *, settings: InstrumentsSection) -> None:
     """Estimate every gene of `inputs` (inputs.parquet); list every gene of `genes` (genes.parquet) in `out`.
 
     A gene whose mean F is below `settings.min_f` is flagged as weak, as one with a small conditional F is.
+    What was estimated for a gene whose like is not in the model stands in `alpha_shared`, `se_shared` and
+    `p_shared`: it is of either of the two, and no claim about this gene.
     """
     import pandas as pd
 
@@ -65,6 +71,7 @@ def with_listed(found: pd.DataFrame, listed: pd.DataFrame, *, least_f: float) ->
     kept = [name for name in (*PLACES, *OF_INSTRUMENTS, "mean_f") if name in listed]
     table = listed[kept].merge(found.drop(columns="symbol"), on="gene", how="left", validate="one_to_one")
     table["flags"] = table["flags"].fillna("no_instruments")
+    _set_apart(table, listed)
     for name in COUNTS:
         table[name] = table[name].fillna(0).astype("int64")
     for name in WORDS:
@@ -76,3 +83,21 @@ def with_listed(found: pd.DataFrame, listed: pd.DataFrame, *, least_f: float) ->
         table["flags"] = np.where(weak, table["flags"] + joint + "weak_instruments", table["flags"])
     first = [name for name in ORDER if name in table]
     return table[[*first, *(name for name in table if name not in first)]]
+
+
+def _set_apart(table: pd.DataFrame, listed: pd.DataFrame) -> None:
+    """Move estimates that belong to this gene or to one left out of its model, and count the others' FDR."""
+    import numpy as np
+
+    from consilience.causal.twmr.table import benjamini_hochberg
+
+    words = listed["flags"] if "flags" in listed else listed["gene"].map(lambda _: "")
+    shared = words.str.split(";").map(lambda own: SHARED in own).to_numpy(dtype=bool)
+    shared &= table["alpha"].notna().to_numpy(dtype=bool)
+    for name in MOVED:
+        table[f"{name}_shared"] = np.where(shared, table[name], np.nan)
+    for name in EMPTIED:
+        table[name] = np.where(shared, np.nan, table[name])
+    joint = np.where(table["flags"] == "", "", ";")
+    table["flags"] = np.where(shared, "shared_effect" + joint + table["flags"], table["flags"])
+    table["fdr"] = benjamini_hochberg(table["p"].to_numpy(dtype=np.float64))

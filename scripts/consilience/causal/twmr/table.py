@@ -23,7 +23,8 @@ FIRST = (
 )  # fmt: skip
 """Columns that `consilience twmr` writes first, in this order."""
 ALSO = (
-    "symbol", "fdr", "low", "high", "z", "df", "conditional_f", "alpha_plain", "se_plain", "p_plain",
+    "symbol", "fdr", "low", "high", "z", "df", "se_fixed", "disturbed",
+    "conditional_f", "alpha_plain", "se_plain", "p_plain",
     "n_outliers", "outliers", "alpha_cleaned", "se_cleaned", "p_cleaned", "q_cleaned", "q_p_cleaned",
     "collinear_with", "dropped_genes",
 )  # fmt: skip

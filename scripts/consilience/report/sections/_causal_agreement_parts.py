@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -193,6 +193,34 @@ def trait_heatmap(
         caption="Correlation of z with the same cells. Unrelated traits should be pale.",
         alt="Correlation by cell type and trait.",
     )  # fmt: skip
+
+
+def standing_table(key: str, table: pd.DataFrame, controls: Mapping[str, pd.DataFrame]) -> list[Block]:
+    """Cell type by cell type: whether the disease agrees while unrelated traits do not."""
+    from consilience.causal.concordance.controls import against_controls
+
+    if not controls:
+        return []
+    judged = table.assign(p=p_values(table))
+    found = against_controls(
+        judged[np.isfinite(floats(judged, "r"))],
+        {name: other.assign(p=p_values(other)) for name, other in controls.items()},
+    )
+    if not len(found):
+        return []
+    found["says"] = ["stands out" if one else "" for one in found["stands_out"]]
+    columns = (
+        Column("cell_type", "Cell type"), Column("r", "r of z", "number"), Column("fdr", "FDR", "number"),
+        Column("r_controls_max", "Largest r of a control", "number"),
+        Column("n_controls", "Controls", "integer"),
+        Column("n_controls_below_0.05", "of them p < 0.05", "integer"),
+        Column("n_controls_agreeing", "of them agree", "integer", "below 5 % false discoveries"),
+        Column("says", "Against controls", "text", "agrees, with a larger r than any control, and no control "
+                                                   "agrees"),
+    )  # fmt: skip
+    rows = tuple(tuple(row) for row in cells_of(found, columns))
+    return [Table(key=key, title="Does it stand out against unrelated traits?", rows=rows, visible=12,
+                  columns=columns)]  # fmt: skip
 
 
 def controls_table(tables: dict[Pair, pd.DataFrame]) -> list[Block]:

@@ -42,8 +42,9 @@ _LEAD = (
     "controls. Where both say that the same genes act in the same direction, each makes the other more "
     "likely. "
     "Effects are compared as z, because their units differ and shrunken estimates are on no common scale; "
-    "chance is "
-    "what remains when effects are dealt anew to genes of like expression, neighbours together."
+    "chance is two things, and both must be ruled out: what remains when effects are dealt anew to genes of "
+    "like expression, neighbours together, and what each donor adds or takes away, because the same few donors "
+    "stand behind all genes."
 )
 
 
@@ -184,7 +185,8 @@ def _first_figures(
         parts.trait_heatmap(f"concordance-traits-{pair.name}", traits[:8], texts(table, "cell_type")),
     )  # fmt: skip
     found = tuple(figure for figure in drawn if figure is not None)
-    return [Figures(found)] if found else []
+    blocks: list[Block] = [Figures(found)] if found else []
+    return blocks + parts.standing_table(f"concordance_against.{pair.name}", table, dict(controls))
 
 
 def _genes(results: StudyResults, pair: Pair, table: pd.DataFrame) -> list[Block]:
