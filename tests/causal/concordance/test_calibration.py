@@ -8,8 +8,8 @@ from causal.concordance.calibrating import studies, summary
 
 
 @pytest.mark.slow
-def test_fifty_studies_with_planted_and_null_cell_types() -> None:
-    found = summary(studies(range(1, 51), n_donors=16, n_genes=250, n_types=4, effect=1.3))
+def test_thirty_studies_with_planted_and_null_cell_types() -> None:
+    found = summary(studies(range(1, 31), n_donors=16, n_genes=250, n_types=4, effect=1.3))
     assert found["FDR"] <= 0.08
     assert found["type I, both"] <= 0.09
     assert found["type I, blocks dealt"] >= 0.2, "co-expressed programs are what the donors' test is for"
@@ -22,8 +22,8 @@ def test_fifty_studies_with_planted_and_null_cell_types() -> None:
 
 
 @pytest.mark.slow
-def test_fifty_studies_in_which_nothing_is_in_the_cells() -> None:
-    found = summary(studies(range(1, 51), n_active=0, n_types=4, n_genes=250))
+def test_thirty_studies_in_which_nothing_is_in_the_cells() -> None:
+    found = summary(studies(range(1, 31), n_active=0, n_types=4, n_genes=250))
     assert found["FDR"] <= 0.12
     assert found["global below 0.05"] <= 0.12
     assert found["type I, both"] <= 0.09

@@ -81,5 +81,7 @@ def _tests(values: np.ndarray, sick: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def _pulls(values: np.ndarray, sick: np.ndarray) -> np.ndarray:
     """Donors' parts (m, genes) of the error of a difference of means with one variance in both arms."""
-    residual = np.where(sick[:, None], values - values[sick].mean(axis=0), values - values[~sick].mean(axis=0))
+    residual = np.where(
+        sick[:, None], values - values[sick].mean(axis=0), values - values[~sick].mean(axis=0)
+    )
     return residual * np.sqrt((1 / sick.sum() + 1 / (~sick).sum()) / (len(values) - 2))

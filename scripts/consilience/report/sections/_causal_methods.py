@@ -197,8 +197,8 @@ def agreement(settings: CausalSection, *, pathways: bool, controls: bool) -> lis
         f"strata of "
         f"expression, genes nearer than {section.block_kb:,.0f} kb to each other moved together, and by "
         f"the parts that "
-        "single donors have in the errors of all genes together (where they are unknown, by leaving out one donor "
-        "at a time [Efron1981]), the larger p-value being taken",
+        "single donors have in the errors of all genes together (where they are unknown, by leaving out "
+        "one donor at a time [Efron1981]), the larger p-value being taken",
         f"false discovery rates are over cell types {rate}",
         "the comparison was repeated without each chromosome and without each donor",
     ]  # fmt: skip

@@ -43,8 +43,8 @@ _LEAD = (
     "likely. "
     "Effects are compared as z, because their units differ and shrunken estimates are on no common scale; "
     "chance is two things, and both must be ruled out: what remains when effects are dealt anew to genes of "
-    "like expression, neighbours together, and what each donor adds or takes away, because the same few donors "
-    "stand behind all genes."
+    "like expression, neighbours together, and what leaving out donors shows, because the same few "
+    "donors stand behind all genes."
 )
 
 
