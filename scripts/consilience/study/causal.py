@@ -97,7 +97,7 @@ class DmlSection(Section):
     min_cells: Count = 10
     """a donor with fewer cells of a type does not count for it"""
     min_donors: Annotated[int, Field(ge=2)] = 3
-    """a cell type with fewer donors in an arm is not estimated"""
+    """a cell type with fewer donors in an arm (or pairs of samples, never under 3) is not estimated"""
     min_expressed: Share = 0.01
     """a gene seen in a smaller share of the cells of a type is not estimated there"""
 

@@ -51,6 +51,7 @@ MAIN = (
     "robustness_value",
     "p_naive",
     "flags",
+    "theta_dml",
 )
 LEFT_OUT = ("cell_type", "gene", "left_out", "statistic", "pull")
 OUTCOME_TOLD = 0.9
@@ -89,7 +90,10 @@ def main_rows(
         made[kept] = np.where(found.collinear, np.nan, values)
         return made
 
-    theta, test = found.theta, found.test
+    # the tested effect, the middle of the interval: what penalties leave of linear confounders is out of it
+    test = found.test
+    tested = test.statistic * test.se
+    theta = np.where(np.isfinite(tested), tested, found.theta)
     r2_outcome, steadiness = found.r2_outcome, found.repeats_spread
     with np.errstate(invalid="ignore", divide="ignore"):
         unsteady = steadiness > UNSTEADY * test.se
@@ -125,6 +129,7 @@ def main_rows(
             "robustness_value": spread(robustness_value(statistic=test.statistic, df=test.df)),
             "p_naive": spread(naive_p(found.naive)),
             "flags": flags,
+            "theta_dml": spread(found.theta),
         }
     )[list(MAIN)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Literal
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 Inference = Literal["t", "wild_bootstrap"]
+LATENT = re.compile(r"latent \d+")
+"""Names of the columns that the denoising network makes."""
 
 
 def from_moments(
@@ -78,6 +81,18 @@ def donor_columns(cells: CellsOfType) -> Floats:
         if np.abs(column - one[unit]).max(initial=0.0) < 1e-9
     ]
     return np.column_stack(constant) if constant else np.empty((counts.size, 0))
+
+
+def mean_columns(cells: CellsOfType) -> Floats:
+    """Means (m, k) of the covariates, one row a donor; (2m, k) of samples in pairs; no latent numbers.
+
+    Without the means of what varies in cells (depth above all), pseudobulks carry its confounding.
+    """
+    unit = cells.unit
+    counts = np.bincount(unit)
+    wanted = [place for place, name in enumerate(cells.columns) if not LATENT.fullmatch(name)]
+    means = [np.bincount(unit, weights=cells.confounders[:, place]) / counts for place in wanted]
+    return np.column_stack(means) if means else np.empty((counts.size, 0))
 
 
 def tests_beside(blocks: Sequence[DonorTest]) -> DonorTest:

@@ -11,7 +11,7 @@ from consilience.causal.dml.crossfit import Score, cross_predicted
 from consilience.causal.dml.estimate import estimate
 from consilience.causal.dml.folds import donor_folds
 from consilience.causal.dml.learners import learner
-from consilience.causal.dml.testing import donor_columns
+from consilience.causal.dml.testing import mean_columns
 from consilience.causal.dml.treatments import treatment_blocks
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _pseudobulk_rows(cells: CellsOfType, chosen: CellsOfType) -> pd.DataFrame:
 
     from consilience.causal.dml.pseudobulk import donor_means, pseudobulk
 
-    outcome, covariates = cells.unit_outcome, donor_columns(cells)
+    outcome, covariates = cells.unit_outcome, mean_columns(cells)
     means = donor_means(cells.expression, cells.unit, outcome.size)
     if cells.arm is not None:  # donors' own levels: differences within donors, m - 1 degrees of freedom
         covariates = np.column_stack([np.repeat(np.eye(len(cells.donors)), 2, axis=0), covariates])
