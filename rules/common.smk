@@ -59,6 +59,26 @@ AUGMENT_COHORTS = [
 ]
 # the one that is asked for is compared too
 COMPARED = sorted({*AUGMENT.generators, AUGMENT.generator} - {"auto"})
+CAUSAL = STUDY.config.causal
+POPULATION = [
+    name
+    for name in SUMMARY_COHORTS
+    if CAUSAL.enabled and STUDY[name].role in {"study", "both"}
+]
+CELLS = [
+    name
+    for name in STUDY.named("single_cell")
+    if CAUSAL.enabled
+    and STUDY[name].role in {"study", "both"}
+    and name in (CAUSAL.dml.cohorts or [name])
+]
+PAIRS = CAUSAL.pairs or [
+    [population, cells] for population in POPULATION for cells in CELLS
+]
+PAIRS = PAIRS if CAUSAL.enabled else []
+LATENT = CAUSAL.denoising.enabled and (
+    CAUSAL.dml.latents or CAUSAL.dml.expression == "denoised"
+)
 CONTAINERS = STUDY.config.containers
 # a short training is mostly reading files, which other jobs can do meanwhile
 TRAINING_THREADS = 4 if STUDY.config.rnagan.effort >= 0.5 else 1
@@ -238,6 +258,64 @@ def augment_results():
         cohort=AUGMENT_COHORTS,
         name=names,
     )
+
+
+def causal_settings(step):
+    """The settings of one step: a changed one reruns that step and what follows from it."""
+    return settings("causal")[step]
+
+
+def of_population(name):
+    """A file of any cohort of summary statistics."""
+    return f"{RESULTS}/causal/population/{{cohort}}/{name}"
+
+
+def of_cells(name):
+    """A file of any single-cell cohort."""
+    return f"{RESULTS}/causal/cells/{{cohort}}/{name}"
+
+
+def of_pair(name):
+    """A file of any pair."""
+    return f"{RESULTS}/causal/agreement/{{population}}/{{cells}}/{name}"
+
+
+def latent_if_asked(wildcards):
+    """Latent confounders of the cells, where the nuisances are given them."""
+    return [of_cells("latent.parquet")] if LATENT else []
+
+
+def denoised_if_asked(wildcards):
+    """The network that denoises, where its expression is the treatment."""
+    return [of_cells("model")] if CAUSAL.dml.expression == "denoised" else []
+
+
+def causal_results():
+    """Results of this stage that the report shows."""
+    files = expand(of_population("mr.parquet"), cohort=POPULATION)
+    files += expand(of_population("twmr.parquet"), cohort=POPULATION)
+    files += expand(of_cells("dml.json"), cohort=CELLS)
+    files += expand(
+        of_cells("denoising.json"), cohort=CELLS if CAUSAL.denoising.enabled else []
+    )
+    for population, cells in PAIRS:
+        files += expand(of_pair("metrics.json"), population=population, cells=cells)
+    return files
+
+
+def simulated_twmr():
+    """Estimates of traits whose truth is known."""
+    known = [name for name in POPULATION if name in SIMULATED_COHORTS]
+    return expand(of_population("twmr.parquet"), cohort=known)
+
+
+def simulated_agreement():
+    """Agreement of pairs whose truth is known on both sides."""
+    return [
+        f"{RESULTS}/causal/agreement/{population}/{cells}/concordance.parquet"
+        for population, cells in PAIRS
+        if {population, cells} <= set(SIMULATED_COHORTS)
+    ]
 
 
 def say_where_the_report_is():

@@ -104,8 +104,8 @@ rule compare_with_truth:
             f"{RESULTS}/rnagan/{{cohort}}/markers_genes.parquet",
             cohort=[name for name in RNAGAN_COHORTS if name in SIMULATED_COHORTS],
         ),
-        twmr=lambda wildcards: simulated_twmr(),
-        agreement=lambda wildcards: simulated_agreement(),
+        twmr=simulated_twmr(),
+        agreement=simulated_agreement(),
     output:
         found=f"{RESULTS}/truth/found.json",
     log:

@@ -35,7 +35,12 @@ def test_shipped_file_is_the_demo_and_otherwise_the_defaults(root):
     assert shipped.rnagan.splits < Config().rnagan.splits
     assert shipped.augment.splits < Config().augment.splits
     assert shipped.causal.concordance.permutations < Config().causal.concordance.permutations
-    same = {"simulation": simulation, "rnagan": Config().rnagan, "augment": Config().augment, "causal": Config().causal}
+    same = {
+        "simulation": simulation,
+        "rnagan": Config().rnagan,
+        "augment": Config().augment,
+        "causal": Config().causal,
+    }
     assert shipped.model_copy(update=same) == Config()
 
 

@@ -157,7 +157,12 @@ def left_out_rows(cells: CellsOfType, found: Estimates) -> pd.DataFrame:
     n, m = len(cells.genes), len(found.left_out)
     names = np.repeat(np.array(cells.donors[:m], dtype=object), n)
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratios = [np.where(found.collinear, np.nan, one.theta / found.test.se) for one in found.left_out]
+        ratios = [
+            np.where(
+                found.collinear, np.nan, found.test.statistic + (one.theta - found.theta) / found.test.se
+            )
+            for one in found.left_out
+        ]
     statistic = np.concatenate(ratios) if m else np.empty(0)
     pull = np.where(found.collinear, np.nan, found.pulls)[:m].ravel()
     return pd.DataFrame({
