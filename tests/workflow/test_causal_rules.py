@@ -10,6 +10,9 @@ import pandas as pd
 import pytest
 
 from checkouts import BLOOD, GWAS, TISSUE, Checkout, copy_checkout
+from consilience.foundation.errors import ConsilienceError
+from consilience.preflight import preflight
+from consilience.study.config import load_yaml
 
 ON = {
     "enabled": True,
@@ -77,10 +80,9 @@ def test_each_population_and_each_set_of_cells_has_its_jobs_and_each_pair_one(ch
 )
 def test_wrong_settings_are_told_before_any_job(checkout, change, said) -> None:
     checkout.study(TISSUE, BLOOD, GWAS, HEIGHT, causal=ON | change)
-    done = checkout.snakemake("--dry-run")
-    assert done.returncode == 1
-    assert said in done.stdout
-    assert "Traceback" not in done.stdout
+    with pytest.raises(ConsilienceError) as refused:
+        preflight(load_yaml(checkout.folder / "study.yaml"), folder=checkout.folder)
+    assert said in str(refused.value)
 
 
 @pytest.fixture(scope="module")
