@@ -100,7 +100,7 @@ def ours(kind: str, folder: Path, out: Path) -> None:
     from consilience.foundation.files import write_parquet
 
     if kind == "published":
-        module._second_pass = lambda *_: None
+        module._second_pass = lambda *_: []
     start, cpu = time.perf_counter(), time.process_time()
     if kind == "text":
         buckets, named = read_folder(folder / "text", n_gwas=N_GWAS, n_eqtl=N_EQTL)
