@@ -42,3 +42,42 @@ def browser(require_or_skip: Callable[..., Any]) -> Iterator[Any]:
 def make_study() -> Callable[..., Any]:
     """Writes a results folder and returns the arguments of write_report."""
     return load("consilience_fixture_study", HERE.parent / "report" / "fixture_study.py").make_study
+
+
+@pytest.fixture(scope="session")
+def write_stage_page(make_study: Callable[..., Any]) -> Callable[..., Path]:
+    """Writes the page of a made-up study in which one stage (rnagan, augment, causal) ran."""
+
+    def write(stage: str, folder: Path, **more: Any) -> Path:
+        from consilience.report.page import write_report
+
+        fixture = load(f"consilience_fixture_{stage}", HERE.parent / "report" / f"fixture_{stage}.py")
+        study = make_study(folder, **more)
+        getattr(fixture, f"add_{stage}")(study)
+        write_report(**study.arguments())
+        found: Path = study.page
+        return found
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def assert_drawn(browser: Any) -> Callable[..., None]:
+    """Every figure of these sections is drawn, nothing is loaded from elsewhere, nothing overflows the width."""
+
+    def check(page: Path, *, sections: tuple[str, ...], least: int, width: int, dark: bool) -> None:
+        browser.open(page, width=width, height=900, dark=dark)
+        browser.run("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+        browser.draw_everything()
+        assert [url for url in browser.requests if not url.startswith("data:")] == [page.as_uri()]
+        assert browser.complaints == []
+        assert browser.run("document.documentElement.scrollWidth") <= width
+        for key in sections:
+            n = browser.run(f"document.querySelectorAll('#{key} figure').length")
+            drawn = browser.run(
+                f"[...document.querySelectorAll('#{key} .plot svg')].map(svg => Number(svg.dataset.marks))"
+            )
+            assert len(drawn) == n >= least, key
+            assert min(drawn) > 0, key
+
+    return check
