@@ -89,7 +89,7 @@ def _set_apart(table: pd.DataFrame, listed: pd.DataFrame) -> None:
     """Move estimates that belong to this gene or to one left out of its model, and count the others' FDR."""
     import numpy as np
 
-    from consilience.causal.twmr.table import benjamini_hochberg
+    from consilience.learning.differential.method import benjamini_hochberg
 
     words = listed["flags"] if "flags" in listed else listed["gene"].map(lambda _: "")
     shared = words.str.split(";").map(lambda own: SHARED in own).to_numpy(dtype=bool)

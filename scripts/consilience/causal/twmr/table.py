@@ -31,19 +31,11 @@ ALSO = (
 NORMAL_975 = 1.959963984540054
 
 
-def benjamini_hochberg(p: Floats) -> Floats:
-    """False discovery rate of each p-value; NaN stays NaN and does not count."""
-    rates = np.full(p.shape, np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    steps = p[order] * len(order) / np.arange(1, len(order) + 1)
-    rates[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
-    return rates
-
-
 def table(named: Named, found: Estimates) -> pd.DataFrame:
     """Estimates with the names of the rows they belong to."""
     import pandas as pd
+
+    from consilience.learning.differential.method import benjamini_hochberg
 
     n = len(named.gene)
     numbers = found.numbers
