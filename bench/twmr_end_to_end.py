@@ -26,8 +26,8 @@ from consilience.causal.instruments.ld_table import Locus
 from consilience.causal.instruments.study import find_instruments, gene_inputs
 from consilience.causal.instruments.tables import Genes, Pairs, Tables, Variants
 from consilience.causal.twmr.estimate import estimate
-from consilience.causal.twmr.table import benjamini_hochberg
 from consilience.foundation.seeds import stream
+from consilience.learning.differential.method import benjamini_hochberg
 from consilience.simulate.loci import simulate_locus
 from consilience.study.causal import InstrumentsSection
 

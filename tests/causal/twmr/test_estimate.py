@@ -15,7 +15,8 @@ from consilience.causal.inputs_file import Bucket, Named
 from consilience.causal.twmr import methods
 from consilience.causal.twmr.estimate import NUMBERS, estimate
 from consilience.causal.twmr.flags import FLAGS, UNESTIMATED
-from consilience.causal.twmr.table import ALSO, FIRST, benjamini_hochberg, table
+from consilience.causal.twmr.table import ALSO, FIRST, table
+from consilience.learning.differential.method import benjamini_hochberg
 
 SCENE = Scenario(n=9, k=3, strength=25, focal=0.1, direct=0.004)
 
